@@ -6,6 +6,7 @@
       RigError           a rig file is wrong
       CalibrationError   a calibration artefact is wrong, or the data does not support one
       StudyError         a study file or a trial is wrong
+      SceneError         an object catalogue or a scene is wrong
     RuntimeError
       DeviceFault        an arm, gripper or camera reported a fault
       PolicyUnavailable  no answer from the policy server, or a refusal
@@ -34,6 +35,10 @@ class CalibrationError(ValueError):
 
 
 class StudyError(ValueError):
+    pass
+
+
+class SceneError(ValueError):
     pass
 
 
