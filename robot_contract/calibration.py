@@ -86,8 +86,8 @@ def load_calibration(path: Path) -> CameraCalibration:
     if not isinstance(document, dict) or set(document) != expected:
         found = set(document) if isinstance(document, dict) else set()
         raise CalibrationError(
-            f"{path}: missing {sorted(expected - found)}, unknown {sorted(found - expected)}; expected exactly"
-            f" {sorted(expected)}"
+            f"{path}: missing {sorted(expected - found)}, unknown {sorted(found - expected)};"
+            f" expected exactly {sorted(expected)}"
         )
     try:
         pose = document.pop("parent_from_camera")

@@ -233,7 +233,7 @@ def _statistics_problems(statistics: Statistics, proprioception_width: int) -> l
         low, high = getattr(statistics, f"{prefix}_low"), getattr(statistics, f"{prefix}_high")
         if low.shape != (width,) or high.shape != (width,):
             problems.append(
-                f"statistics.{prefix}_low and _high have shapes {low.shape} and {high.shape}, expected ({width},)"
+                f"statistics.{prefix}_low, _high have shapes {low.shape}, {high.shape}, expected ({width},)"
             )
         elif not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
             problems.append(f"statistics.{prefix}_low and _high must be finite with low <= high")
