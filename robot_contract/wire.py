@@ -1,0 +1,43 @@
+"""Messages to protobuf and back: the only converter.
+
+`..._to_wire` trusts its argument. `..._from_wire` validates shapes, sizes, finiteness, unit quaternions and
+names, and raises `WireError` with one sentence that names the field; past it nobody checks again.
+"""
+
+from robot_contract.wire_checks import decode as decode
+from robot_contract.wire_checks import pose_from_wire as pose_from_wire
+from robot_contract.wire_checks import pose_to_wire as pose_to_wire
+from robot_contract.wire_operator import bridge_status_from_wire as bridge_status_from_wire
+from robot_contract.wire_operator import bridge_status_to_wire as bridge_status_to_wire
+from robot_contract.wire_operator import camera_frame_from_wire as camera_frame_from_wire
+from robot_contract.wire_operator import camera_frame_to_wire as camera_frame_to_wire
+from robot_contract.wire_operator import export_request_from_wire as export_request_from_wire
+from robot_contract.wire_operator import export_request_to_wire as export_request_to_wire
+from robot_contract.wire_operator import heartbeat_from_wire as heartbeat_from_wire
+from robot_contract.wire_operator import heartbeat_to_wire as heartbeat_to_wire
+from robot_contract.wire_operator import hold_state_from_wire as hold_state_from_wire
+from robot_contract.wire_operator import hold_state_to_wire as hold_state_to_wire
+from robot_contract.wire_operator import joint_goal_from_wire as joint_goal_from_wire
+from robot_contract.wire_operator import joint_goal_to_wire as joint_goal_to_wire
+from robot_contract.wire_operator import operator_event_from_wire as operator_event_from_wire
+from robot_contract.wire_operator import operator_event_to_wire as operator_event_to_wire
+from robot_contract.wire_operator import progress_from_wire as progress_from_wire
+from robot_contract.wire_operator import progress_to_wire as progress_to_wire
+from robot_contract.wire_operator import trial_setup_from_wire as trial_setup_from_wire
+from robot_contract.wire_operator import trial_setup_to_wire as trial_setup_to_wire
+from robot_contract.wire_operator import verdict_from_wire as verdict_from_wire
+from robot_contract.wire_operator import verdict_to_wire as verdict_to_wire
+from robot_contract.wire_policy import action_chunk_from_wire as action_chunk_from_wire
+from robot_contract.wire_policy import action_chunk_to_wire as action_chunk_to_wire
+from robot_contract.wire_policy import camera_image_from_wire as camera_image_from_wire
+from robot_contract.wire_policy import camera_image_to_wire as camera_image_to_wire
+from robot_contract.wire_policy import observation_from_wire as observation_from_wire
+from robot_contract.wire_policy import observation_to_wire as observation_to_wire
+from robot_contract.wire_policy import policy_contract_from_wire as policy_contract_from_wire
+from robot_contract.wire_policy import policy_contract_to_wire as policy_contract_to_wire
+from robot_contract.wire_policy import refusal_from_wire as refusal_from_wire
+from robot_contract.wire_policy import refusal_to_wire as refusal_to_wire
+from robot_contract.wire_policy import server_status_from_wire as server_status_from_wire
+from robot_contract.wire_policy import server_status_to_wire as server_status_to_wire
+from robot_contract.wire_policy import stream_reply_from_wire as stream_reply_from_wire
+from robot_contract.wire_policy import stream_reply_to_wire as stream_reply_to_wire
