@@ -10,6 +10,7 @@
     RuntimeError
       DeviceFault        an arm, gripper or camera reported a fault
       PolicyUnavailable  no answer from the policy server, or a refusal
+      BridgeUnavailable  no answer from the robot bridge, or a refusal
 
 Every message says what was expected, what came, and what would be accepted.
 """
@@ -47,6 +48,10 @@ class DeviceFault(RuntimeError):
 
 
 class PolicyUnavailable(RuntimeError):
+    pass
+
+
+class BridgeUnavailable(RuntimeError):
     pass
 
 
