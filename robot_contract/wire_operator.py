@@ -37,7 +37,10 @@ def trial_setup_to_wire(setup: m.TrialSetup) -> pb.TrialSetup:
 def trial_id(value: str, field: str = "trial_id") -> str:
     """A name that is safe as a file name."""
     if not _TRIAL_ID.fullmatch(value):
-        raise WireError(f"{field} is {value[:110]!r}, expected 1 to 100 letters, digits, '.', '_' or '-'")
+        raise WireError(
+            f"{field} is {value[:110]!r}, expected 1 to 100 letters, digits, '.', '_' or '-', the first of"
+            " them a letter or digit"
+        )
     return value
 
 
