@@ -99,10 +99,10 @@ def arm_table(robot: str, system_version: str | None = None) -> ArmTable:
     match robot.lower():
         case "panda" | "fer":
             return ARM_TABLES["panda"]
-        case "fr3" if system_version is None:
-            return ARM_TABLES["fr3_before_5_9"]  # the narrower range
         case "fr3":
-            return ARM_TABLES["fr3" if _version(system_version) >= (5, 9) else "fr3_before_5_9"]
+            if system_version is None or _version(system_version) < (5, 9):
+                return ARM_TABLES["fr3_before_5_9"]  # the narrower range
+            return ARM_TABLES["fr3"]
         case _:
             hint = nearest_name(robot, ("fr3", "panda", "fer"))
             raise RigError(f"arm model: expected fr3, panda or fer, found {robot!r}; {hint}")

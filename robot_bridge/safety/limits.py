@@ -3,7 +3,7 @@
 One frozen value, checked once when it is made; every field is read by the filter and tested by its effect.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -64,9 +64,9 @@ def profile(name: str) -> Profile:
 def is_stricter(asked: Profile, than: Profile) -> bool:
     """True where `asked` allows nothing that `than` does not."""
     return all(
-        getattr(asked, field.name) <= getattr(than, field.name)
-        for field in fields(Profile)
-        if field.name != "name"
+        getattr(asked, each.name) <= getattr(than, each.name)
+        for each in fields(Profile)
+        if each.name != "name"
     )
 
 
@@ -142,7 +142,9 @@ class SafetyLimits:
     joint_speed_share: float = 0.8  # of the maker's (position-dependent) joint speed
     singularity_slow: float = 17.0  # condition number of the Jacobian where the arm begins to slow down
     singularity_halt: float = 30.0  # and where it goes no farther
-    nominal_posture: Vector = NOMINAL_POSTURE  # (7,) [rad] that the null space tends to
+    nominal_posture: Vector = field(
+        default_factory=lambda: NOMINAL_POSTURE
+    )  # (7,) [rad] that the null space tends to
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nominal_posture", read_only(self.nominal_posture))
@@ -184,7 +186,7 @@ _CEILINGS = {  # no rig may loosen these beyond what was tested
 
 
 def _validate(limits: SafetyLimits) -> None:
-    for name in (field.name for field in fields(Profile) if field.name != "name"):
+    for name in (each.name for each in fields(Profile) if each.name != "name"):
         value, ceiling = getattr(limits.profile, name), TABLE_SHARE * getattr(limits.arm, name)
         if not 0 < value <= ceiling:
             raise RigError(
