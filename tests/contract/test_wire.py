@@ -1,5 +1,6 @@
 """The wire: everything survives the round trip, every malformed field is refused by name."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -293,10 +294,8 @@ def test_fuzzed_bytes_raise_nothing_but_wire_errors(name: str, data: st.DataObje
     fuzzed = data.draw(
         st.sampled_from([bytes(sound), bytes(sound[: len(sound) // 2])]) | st.binary(max_size=60)
     )
-    try:
+    with contextlib.suppress(WireError):
         from_wire(wire.decode(message_type, fuzzed))
-    except WireError:
-        pass  # the only error that is allowed
 
 
 def sound(name: str) -> Any:
