@@ -1,0 +1,219 @@
+"""`robot-bridge demo`: the whole chain on one machine, no robot and no GPU.
+
+Starts a policy server, the bridge on the digital twin and the console; runs a short study of three trials
+and prints its table; on a terminal it then leaves the console up until Ctrl-C.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from robot_bridge import system
+from robot_bridge.system import Ports, Process
+from robot_contract.channel import open_blocking_channel
+
+TERMINATE_SECONDS = 8.0
+
+
+class DemoError(RuntimeError):
+    pass
+
+
+def is_serving(address: str) -> bool:
+    """Does the gRPC server at `address` call itself healthy?"""
+    with open_blocking_channel(address) as channel:
+        try:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            reply = health.Check(health_pb2.HealthCheckRequest(), timeout=2.0)
+        except grpc.RpcError:
+            return False
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def is_answering(url: str) -> bool:
+    """Does a web server answer at `url`, with whatever status?"""
+    try:
+        with urllib.request.urlopen(url, timeout=2.0):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def check_free(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise DemoError(
+                f"port {port} for the {name} is in use; end what uses it, or choose another with"
+                f" `robot-bridge demo --{name}-port PORT`"
+            ) from None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    process: Process, logs: Path, is_ready: Callable[[], bool]
+) -> Generator[subprocess.Popen[bytes], None, None]:
+    """Start a process, wait until it answers, end it in the end."""
+    log = logs / f"{process.name}.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            process.command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + process.ready_seconds
+        while not is_ready():
+            check_alive(process.name, child, logs)
+            if not time.monotonic() < deadline:
+                raise DemoError(
+                    f"{process.name} did not answer within {process.ready_seconds:g} s; see {log}"
+                )
+            time.sleep(0.2)
+        yield child
+    finally:
+        end(child)
+
+
+def check_alive(name: str, child: subprocess.Popen[bytes], logs: Path) -> None:
+    if child.poll() is not None:
+        log = logs / f"{name}.log"
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+        raise DemoError(f"{name} ended with status {child.returncode}; the end of {log}:\n{tail}")
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def demo(
+    *,
+    once: bool = False,
+    checkpoint: Path | None = None,
+    trials: int = 3,
+    policy_port: int = 50051,
+    bridge_port: int = 50052,
+    console_port: int = 8080,
+    logs: Path = Path("runs/demo"),
+) -> None:
+    """Run policy server, bridge on the twin and console together on this machine.
+
+    Args:
+        once: Exit after the study, also on a terminal.
+        checkpoint: A checkpoint folder; without one a small policy with random weights is made, which
+            moves the arm through the whole chain but does not solve the task.
+        trials: How many trials the study has.
+        policy_port: Port of the policy server; 0 takes a free one.
+        bridge_port: Port of the bridge; 0 takes a free one.
+        console_port: Port of the console; 0 takes a free one.
+        logs: Folder for logs and recordings.
+    """
+    ports = Ports(
+        policy=policy_port or free_port(),
+        bridge=bridge_port or free_port(),
+        console=console_port or free_port(),
+    )
+    stay = not once and sys.stdin.isatty()
+    try:
+        with _terminate_like_interrupt(), ExitStack() as stack:
+            _run(stack, ports=ports, checkpoint=checkpoint, trials=trials, logs=logs, stay=stay)
+    except DemoError as error:
+        sys.exit(f"demo: {error}")
+    except KeyboardInterrupt:
+        print("demo: ended")
+
+
+def _run(
+    stack: ExitStack, *, ports: Ports, checkpoint: Path | None, trials: int, logs: Path, stay: bool
+) -> None:
+    for name in ("policy", "bridge", "console"):
+        check_free(name, getattr(ports, name))
+    logs.mkdir(parents=True, exist_ok=True)
+    if checkpoint is None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touchdown-")))
+        checkpoint = folder / "put-on"
+        print("demo: making a small policy with random weights (it moves the arm, it solves nothing)")
+        _call([sys.executable, "-m", "policy_server", "make-random", str(checkpoint)])
+
+    policy_address, bridge_address = f"127.0.0.1:{ports.policy}", f"127.0.0.1:{ports.bridge}"
+    url = f"http://127.0.0.1:{ports.console}/"
+    children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(process: Process, is_ready: Callable[[], bool]) -> None:
+        print(f"demo: starting {process.name} ...", flush=True)
+        children[process.name] = stack.enter_context(running(process, logs, is_ready))
+
+    start(system.policy_server(checkpoint=checkpoint, port=ports.policy), lambda: is_serving(policy_address))
+    start(
+        system.bridge(
+            rig="twin", port=ports.bridge, policy_server=policy_address, recordings=logs / "recordings"
+        ),
+        lambda: is_serving(bridge_address),
+    )
+    start(system.console(port=ports.console, bridge=bridge_address), lambda: is_answering(url))
+    print(f"demo: the console is at {url}", flush=True)
+
+    _call(
+        [
+            *(sys.executable, "-m", "operator_console", "demo-study"),
+            *("--bridge", bridge_address, "--trials", str(trials)),
+        ]
+    )
+    for name, child in children.items():
+        check_alive(name, child, logs)
+    if stay:
+        print(f"demo: the console stays up at {url}; Ctrl-C ends everything", flush=True)
+        while True:
+            time.sleep(0.5)
+            for name, child in children.items():
+                check_alive(name, child, logs)
+
+
+def _call(command: list[str]) -> None:
+    status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    if status != 0:
+        raise DemoError(f"`{' '.join(command[2:])}` ended with status {status}")
+
+
+@contextmanager
+def _terminate_like_interrupt() -> Generator[None, None, None]:
+    """Let SIGTERM end the children too."""
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        os.kill(os.getpid(), signal.SIGINT)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, previous)
