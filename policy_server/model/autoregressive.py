@@ -16,6 +16,7 @@ from transformers.cache_utils import DynamicCache
 
 from policy_server.model.decision import Decision
 from policy_server.model.distributions import BinDistribution, bin_actions
+from policy_server.model.heads import bin_logits
 from policy_server.model.sequence import attention_mask, read_rows
 
 if TYPE_CHECKING:
@@ -72,6 +73,5 @@ def generate(
 
 
 def _step_distribution(policy: OftPolicy, row_B1D: Tensor, temperature: float) -> BinDistribution:
-    end, bins = policy.config.tokens.action_end, policy.config.tokens.action_bins
-    logits_B1V = policy.language_model.lm_head(row_B1D)[..., end - bins : end]
+    logits_B1V = bin_logits(row_B1D, policy.language_model.lm_head, policy.config.tokens)
     return BinDistribution.from_logits(logits_B1V.unsqueeze(1), temperature)

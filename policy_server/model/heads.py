@@ -10,7 +10,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from policy_server.model.config import ModelConfig
+from policy_server.model.config import ModelConfig, TokenIds
 from policy_server.model.rows import RowLinear
 
 
@@ -114,8 +114,9 @@ class AuxiliaryHeads(nn.Module):
         return self.position(last_BD) if hasattr(self, "position") else None
 
 
-def bin_logits(rows_BRD: Tensor, lm_head: nn.Module, config: ModelConfig) -> Tensor:
-    """Return the logits of the action bins alone, (B, K, A, V)."""
-    end, bins = config.tokens.action_end, config.tokens.action_bins
-    logits_BRV = lm_head(rows_BRD)[..., end - bins : end]
-    return logits_BRV.view(len(rows_BRD), config.chunk_length, config.action_size, bins)
+def bin_logits(rows_BRD: Tensor, lm_head: nn.Module, tokens: TokenIds) -> Tensor:
+    """Return the logits of the action bins alone, (B, R, V)."""
+    first = tokens.action_end - tokens.action_bins
+    if isinstance(lm_head, nn.Linear):  # the other rows of the vocabulary need not be computed
+        return F.linear(rows_BRD, lm_head.weight[first : tokens.action_end])
+    return lm_head(rows_BRD)[..., first : tokens.action_end]

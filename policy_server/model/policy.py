@@ -9,6 +9,7 @@ B batch, K chunk length, A action numbers, N patches, R = K * A rows read, D wid
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -105,10 +106,11 @@ class OftPolicy(nn.Module):
             raise ContractError(f"temperature: expected a number over 0, found {temperature}")
         match self.config.head:
             case "tokens":
-                logits = bin_logits(rows_BRD, self.language_model.lm_head, self.config)
-                return BinDistribution.from_logits(logits, temperature)
+                shape = (len(rows_BRD), self.config.chunk_length, self.config.action_size, -1)
+                logits_BRV = bin_logits(rows_BRD, self.language_model.lm_head, self.config.tokens)
+                return BinDistribution.from_logits(logits_BRV.view(shape), temperature)
             case "laplace":
-                log_scale_BKA = self.scale_head(rows_BRD) + torch.tensor(temperature).log().item()
+                log_scale_BKA = self.scale_head(rows_BRD) + math.log(temperature)
                 return LaplaceDistribution(mean=self.action_head(rows_BRD).float(), log_scale=log_scale_BKA)
             case "l1":
                 return None
@@ -190,10 +192,14 @@ class OftPolicy(nn.Module):
 
     def without_auxiliary(self) -> OftPolicy:
         """Return the policy as it is served: same weights, the training-only heads gone."""
-        served = OftPolicy.on_meta(replace(self.config, heat_maps=0, position_targets=0))
-        kept = {k: v for k, v in self.state_dict(keep_vars=True).items() if not k.startswith("auxiliary.")}
-        served.adopt(kept)
-        return served.train(self.training)
+        return self.restricted_to(replace(self.config, heat_maps=0, position_targets=0))
+
+    def restricted_to(self, config: ModelConfig) -> OftPolicy:
+        """Return a policy of a smaller configuration that shares this one's weights, the rest left out."""
+        smaller = OftPolicy.on_meta(config)
+        ours = self.state_dict()
+        smaller.adopt({key: ours[key] for key in smaller.state_dict() if key in ours})
+        return smaller.train(self.training)
 
     @staticmethod
     def on_meta(config: ModelConfig) -> OftPolicy:

@@ -88,6 +88,24 @@ OPENVLA_7B = replace(
     OPENVLA_OFT_7B, mode="autoregressive", head="tokens", cameras=1, proprio_size=0, chunk_length=1
 )
 
+# The published layout, every kind of key included, at toy widths: for tests and golden files.
+MINIATURE = replace(
+    OPENVLA_OFT_7B,
+    image_size=28,
+    towers=(
+        replace(DINOV2_REG4, width=32, depth=3, live_blocks=2, heads=2, mlp_width=64),
+        replace(SIGLIP_SO400M, width=48, depth=3, live_blocks=2, heads=4, mlp_width=96),
+    ),
+    projector_width=96,
+    language=replace(
+        LLAMA2_7B, hidden_size=64, layers=2, heads=4, mlp_width=96, vocabulary_size=640, max_positions=256
+    ),
+    tokens=TokenIds(bos=1, stop=2, pad=576, action_prefix=29, action_end=576, action_bins=256),
+    chunk_length=3,
+    head_width=64,
+    value_widths=(32, 16),
+)
+
 # A tower of two live blocks, nothing dead; the two towers differ in their normalisation and their weights.
 TINY_TOWER = TowerConfig(
     width=96,
@@ -145,7 +163,12 @@ TINY = ModelConfig(
     position_targets=5,
 )
 
-PRESETS = {"tiny": TINY, "openvla-oft-7b": OPENVLA_OFT_7B, "openvla-7b": OPENVLA_7B}
+PRESETS = {
+    "tiny": TINY,
+    "openvla-oft-7b": OPENVLA_OFT_7B,
+    "openvla-7b": OPENVLA_7B,
+    "openvla-oft-miniature": MINIATURE,
+}
 
 
 def preset(name: str) -> ModelConfig:

@@ -1,0 +1,100 @@
+"""One recorded CUDA graph per (batch, prompt length) bucket: a pass of over a thousand kernels, one launch.
+
+An input is copied into the recorded one's memory, its batch filled up with its own last row and its prompts
+padded, which changes no answer; the result is the recording's, cut to the rows asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from policy_server.model.config import ModelConfig
+from policy_server.model.example_input import example_input
+from policy_server.model.model_input import ModelInput
+from robot_contract.errors import ContractError
+
+BATCHES = (1, 2, 4, 8)
+PROMPT_STEP = 8  # [token]
+WARM_UP_PASSES = 3  # before recording, so that every kernel has its workspace
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    graph: torch.cuda.CUDAGraph
+    x: ModelInput
+    rows: Tensor  # (B, R, D), overwritten by every replay
+
+
+def bucket(batch: int, prompt: int) -> tuple[int, int]:
+    """Return the batch size and prompt length of the recording that serves this input."""
+    fitting = [size for size in BATCHES if size >= batch]
+    if not fitting:
+        raise ContractError(f"batch: expected at most {BATCHES[-1]} observations, found {batch}")
+    return fitting[0], -(-prompt // PROMPT_STEP) * PROMPT_STEP
+
+
+def fill(x: ModelInput, batch: int, prompt: int, pad: int) -> ModelInput:
+    """Return `x` grown to a bucket: prompts padded, the last row repeated."""
+    padded = x.padded_to(prompt, pad)
+
+    def grow(tensor: Tensor) -> Tensor:
+        return torch.cat([tensor, tensor[-1:].expand(batch - len(tensor), *tensor.shape[1:])])
+
+    return ModelInput(
+        pixels=grow(padded.pixels),
+        tokens=grow(padded.tokens),
+        mask=grow(padded.mask),
+        proprio=None if padded.proprio is None else grow(padded.proprio),
+    )
+
+
+class GraphCache:
+    def __init__(
+        self,
+        read_rows: Callable[[ModelInput], Tensor],
+        config: ModelConfig,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._read_rows = read_rows
+        self._config = config
+        self._device = device
+        self._dtype = dtype
+        self._recordings: dict[tuple[int, int], Recording] = {}
+        self._pool = None  # the recordings never run at once and share their memory
+
+    def __call__(self, x: ModelInput) -> Tensor:
+        """Return the rows (B, R, D) for `x`; the first call for a bucket records it."""
+        size, prompt = bucket(len(x), x.tokens.shape[1])
+        if (size, prompt) not in self._recordings:
+            self._recordings[size, prompt] = self._record(size, prompt)
+        recording = self._recordings[size, prompt]
+        copy_into(recording.x, fill(x, size, prompt, self._config.tokens.pad))
+        recording.graph.replay()
+        return recording.rows[: len(x)].clone()
+
+    def _record(self, size: int, prompt: int) -> Recording:
+        x = example_input(self._config, [prompt] * size).to(self._device, self._dtype)
+        side = torch.cuda.Stream(self._device)
+        side.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_PASSES):
+                self._read_rows(x)
+        torch.cuda.current_stream(self._device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            rows = self._read_rows(x)
+        self._pool = self._pool or graph.pool()
+        return Recording(graph=graph, x=x, rows=rows)
+
+
+def copy_into(target: ModelInput, source: ModelInput) -> None:
+    target.pixels.copy_(source.pixels)
+    target.tokens.copy_(source.tokens)
+    target.mask.copy_(source.mask)
+    if target.proprio is not None and source.proprio is not None:
+        target.proprio.copy_(source.proprio)

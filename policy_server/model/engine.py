@@ -1,0 +1,78 @@
+"""The policy as it is served: nothing dead, products joined, on a GPU one CUDA graph per input bucket.
+
+Same weights, same answers: equal to the plain policy within rounding, except with 8-bit linears, which are an
+option. The engine owns a copy of the weights, adapters merged. Autoregressive policies run as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from policy_server.model.cuda_graphs import GraphCache
+from policy_server.model.dead_weights import live_config
+from policy_server.model.decision import Decision
+from policy_server.model.fused_llama import FusedLlama
+from policy_server.model.lora import merged_state
+from policy_server.model.model_input import ModelInput
+from policy_server.model.policy import OftPolicy
+from policy_server.model.sequence import attention_mask
+from robot_contract.errors import ContractError
+
+
+class Engine:
+    def __init__(
+        self,
+        policy: OftPolicy,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        float8: bool = False,
+        graphs: bool | None = None,  # None: on a CUDA device
+    ) -> None:
+        self.config = live_config(policy.config)
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self._float8 = float8
+        self._policy = OftPolicy.on_meta(self.config)
+        theirs = merged_state(policy)
+        self._policy.adopt(
+            {key: theirs[key].to(device, dtype, copy=True) for key in self._policy.state_dict()}
+        )
+        self._policy.eval().requires_grad_(False)
+        self._llama = None
+        self._graphs = None
+        if self.config.mode == "oft":
+            self._llama = FusedLlama(self._policy.language_model, float8=float8)
+            if self.device.type == "cuda" if graphs is None else graphs:
+                self._graphs = GraphCache(self._read_rows, self.config, self.device, dtype)
+
+    @torch.no_grad()
+    def act(
+        self,
+        x: ModelInput,
+        *,
+        sample: bool = False,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Decision:
+        """Decide, as `OftPolicy.act` does."""
+        x = x.to(self.device, self.dtype)
+        if self._llama is None:
+            return self._policy.act(x, sample=sample, temperature=temperature, generator=generator)
+        rows_BRD = self._read_rows(x) if self._graphs is None else self._graphs(x)
+        return self._policy.decide(rows_BRD, sample=sample, temperature=temperature, generator=generator)
+
+    @torch.no_grad()
+    def update(self, policy: OftPolicy) -> None:
+        """Take newer weights of the same policy into the same memory; recordings stay valid."""
+        if self._float8:
+            raise ContractError("an engine with 8-bit linears keeps its weights; build a new one")
+        theirs = merged_state(policy)
+        for key, ours in self._policy.state_dict().items():
+            ours.copy_(theirs[key])
+
+    def _read_rows(self, x: ModelInput) -> Tensor:
+        assert self._llama is not None
+        p = self._policy.prompted(x)
+        return self._llama(p.embeddings, attention_mask(p.layout.live, causal=False), p.layout.rows)
