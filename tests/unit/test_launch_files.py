@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +25,7 @@ class LaunchConfiguration(Recorded):
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     modules = {
         "launch": {"LaunchContext": dict, "LaunchDescription": Recorded},
         "launch.actions": dict.fromkeys(
@@ -39,7 +38,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         module = ModuleType(name)
         module.__dict__.update(content)
         monkeypatch.setitem(sys.modules, name, module)
-    yield
 
 
 def load(name: str) -> ModuleType:
