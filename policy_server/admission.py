@@ -1,0 +1,49 @@
+"""Does an observation fit the policy that it asks for? Checked before anything is decoded or queued."""
+
+import simplejpeg
+
+from robot_contract.errors import WireError, nearest_name
+from robot_contract.messages import CameraImage, Observation
+from robot_contract.policy_contract import CameraContract, PolicyContract
+
+# A quality-95 picture has under one byte per pixel; far more is a decoder bomb, not a picture.
+MAX_BYTES_PER_PIXEL = 4
+MAX_HEADER_BYTES = 1 << 16
+ROUNDING = 1e-6  # [s]
+
+
+def check_observation(observation: Observation, contract: PolicyContract) -> None:
+    """Raise `WireError` with a sentence when cameras, sizes or picture headers are not the contract's."""
+    wanted = {camera.name: camera for camera in contract.cameras}
+    for name in observation.images:
+        if name not in wanted:
+            raise WireError(
+                f"images has {name[:40]!r}, which the policy does not use; {nearest_name(name, wanted)}"
+            )
+    for name, camera in wanted.items():
+        if name not in observation.images:
+            raise WireError(f"images lacks {name!r}; the policy needs {', '.join(wanted)}")
+        _check_image(observation.images[name], camera)
+    exposed_at = [image.exposed_at for image in observation.images.values()]
+    skew = max(exposed_at) - min(exposed_at)
+    if not skew <= contract.max_camera_skew + ROUNDING:
+        raise WireError(f"images are {skew:.3f} s apart, the policy accepts {contract.max_camera_skew:g} s")
+
+
+def _check_image(image: CameraImage, camera: CameraContract) -> None:
+    field = f"images[{camera.name}]"
+    if (image.width, image.height) != (camera.width, camera.height):
+        raise WireError(
+            f"{field} is {image.width} x {image.height}, the policy wants {camera.width} x {camera.height}"
+        )
+    limit = MAX_BYTES_PER_PIXEL * camera.width * camera.height + MAX_HEADER_BYTES
+    if len(image.jpeg) > limit:
+        raise WireError(f"{field}.jpeg has {len(image.jpeg)} bytes, expected at most {limit} for its size")
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(image.jpeg)
+    except ValueError as error:
+        raise WireError(f"{field}.jpeg is not a readable JPEG picture: {error}") from error
+    if not (width == camera.width and height == camera.height):
+        raise WireError(
+            f"{field}.jpeg holds {width} x {height} pixels, declared are {image.width} x {image.height}"
+        )

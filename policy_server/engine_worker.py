@@ -1,0 +1,262 @@
+"""Runs the models: one thread for them all, a pool that decodes the next batch meanwhile.
+
+Everything here lives on the event loop except `forward` (the engine thread) and `prepare` (the pool). The
+loop is never blocked by a model.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from policy_server.batcher import Rejection, Ticket, superseded
+from policy_server.metrics import Metrics
+from policy_server.policies import Policies, PolicyVersion
+from policy_server.request import Answer, Request
+from robot_contract.messages import ActionChunk, Observation, Refusal, RefusalReason, Timings
+from robot_contract.policy_contract import ACTION_WIDTH
+from robot_contract.pose import Vector
+
+log = logging.getLogger(__name__)
+
+
+class EngineWorker:
+    def __init__(self, policies: Policies, metrics: Metrics, *, decode_threads: int) -> None:
+        self._policies = policies
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._running: PolicyVersion | None = None
+        self._free_at = 0.0  # [s] predicted end of the running batch
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(
+        self,
+        version: PolicyVersion,
+        observation: Observation,
+        *,
+        session: str,
+        arrived_at: float,
+        deliver: Callable[[Answer], None],
+    ) -> Ticket[Request]:
+        """Queue an observation; `deliver` gets its one answer, now or later, unless it is cancelled."""
+        ticket = Ticket(
+            session=session,
+            sequence=observation.sequence,
+            arrived_at=arrived_at,
+            deadline_at=arrived_at + observation.deadline,
+            work=Request(observation=observation, deliver=deliver),
+        )
+        now = time.monotonic()
+        rejections = version.batcher.submit(ticket, now=now, engine_free_at=self._free_at_from(now))
+        for older in self._policies.versions():
+            if older is not version and (waiting := older.batcher.cancel(session)) is not None:
+                rejections.append(superseded(waiting, ticket))
+        self._reject(version, rejections)
+        self._pump()
+        return ticket
+
+    def cancel(self, session: str) -> None:
+        """The session is over: what it has waiting frees its place."""
+        for version in self._policies.versions():
+            ticket = version.batcher.cancel(session)
+            if ticket is not None:
+                ticket.work.closed = True
+            version.batcher.forget(session)
+        self._pump()
+
+    def withdraw(self, ticket: Ticket[Request]) -> None:
+        """Nobody waits for this answer any more."""
+        ticket.work.closed = True
+        if any(version.batcher.withdraw(ticket) for version in self._policies.versions()):
+            self._pump()
+
+    async def drain(self, version: PolicyVersion, *, timeout: float) -> bool:
+        """Take nothing new for this version and wait for what it still owes; False when time ran out."""
+        version.batcher.draining = True
+        self._pump()
+        try:
+            async with asyncio.timeout(timeout), self._idle:
+                await self._idle.wait_for(lambda: not version.batcher and self._running is not version)
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._engine.shutdown(wait=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _free_at_from(self, now: float) -> float:
+        return now if self._running is None else max(now, self._free_at)
+
+    def _pump(self) -> None:
+        """Start whatever can start; called after everything that happens."""
+        now = time.monotonic()
+        free_at = self._free_at_from(now)
+        waiting = [version for version in self._policies.versions() if version.batcher]
+        for version in waiting:
+            self._reject(version, version.batcher.expire(now=now, engine_free_at=free_at))
+        if self._running is None:
+            for version in sorted(waiting, key=lambda version: version.last_run_at):
+                batch, rejections = version.batcher.next_batch(now=now)
+                self._reject(version, rejections)
+                if batch:
+                    self._start(version, batch, now)
+                    break
+        for version in waiting:
+            for ticket in version.batcher.take_for_preparation(now=now):
+                self._in_background(self._prepare(version, ticket))
+        self._set_timer(waiting)
+
+    def _set_timer(self, waiting: Sequence[PolicyVersion]) -> None:
+        """Wake up when the next waiting observation becomes hopeless."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        expiries = [expiry for version in waiting if (expiry := version.batcher.next_expiry()) is not None]
+        if expiries:
+            self._timer = self._loop.call_later(max(0.0, min(expiries) - time.monotonic()) + 1e-4, self._pump)
+
+    def _in_background(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _prepare(self, version: PolicyVersion, ticket: Ticket[Request]) -> None:
+        request = ticket.work
+        try:
+            await self._loop.run_in_executor(self._pool, _prepare_now, version, request)
+        except ValueError as error:
+            self._give_up(version, ticket, "invalid", str(error))
+        except Exception:
+            log.exception("preparing an observation for %s failed", version.name)
+            self._give_up(
+                version, ticket, "internal", "preparing the observation failed; see the server's log"
+            )
+        else:
+            version.batcher.prepared(ticket)
+        self._pump()
+
+    def _give_up(
+        self, version: PolicyVersion, ticket: Ticket[Request], reason: RefusalReason, sentence: str
+    ) -> None:
+        if version.batcher.withdraw(ticket):
+            self._reject(version, [Rejection(ticket=ticket, reason=reason, sentence=sentence)])
+
+    def _start(self, version: PolicyVersion, batch: list[Ticket[Request]], now: float) -> None:
+        self._running = version
+        self._free_at = now + version.batcher.cost.bound(len(batch))
+        version.last_run_at = now
+        self._in_background(self._run(version, batch, now))
+
+    async def _run(self, version: PolicyVersion, batch: list[Ticket[Request]], started_at: float) -> None:
+        prepared = [ticket.work.prepared for ticket in batch]
+        try:
+            chunks, seconds = await self._loop.run_in_executor(self._engine, _forward_now, version, prepared)
+        except Exception:
+            log.exception("a batch of %d for %s failed", len(batch), version.name)
+            sentence = "the model failed on this batch; see the server's log"
+            self._reject(
+                version, [Rejection(ticket=ticket, reason="internal", sentence=sentence) for ticket in batch]
+            )
+        else:
+            self._account(version, len(batch), seconds)
+            for ticket, actions in zip(batch, chunks, strict=True):
+                self._answer(version, ticket, actions, started_at, seconds, len(batch))
+        self._running = None
+        self._pump()
+        async with self._idle:
+            self._idle.notify_all()
+
+    def _account(self, version: PolicyVersion, size: int, seconds: float) -> None:
+        cost = version.batcher.cost
+        cost.observe(size, seconds)
+        self._metrics.batch_size.labels(version.name).observe(size)
+        self._metrics.cost.labels(version.name, "a").set(cost.a)
+        self._metrics.cost.labels(version.name, "b").set(cost.b)
+
+    def _answer(
+        self,
+        version: PolicyVersion,
+        ticket: Ticket[Request],
+        actions: Vector,
+        started_at: float,
+        seconds: float,
+        batch_size: int,
+    ) -> None:
+        now = time.monotonic()
+        request = ticket.work
+        timings = Timings(
+            queue=max(0.0, started_at - ticket.arrived_at - request.preprocess),
+            preprocess=request.preprocess,
+            model=seconds,
+            total=now - ticket.arrived_at,
+            batch_size=batch_size,
+        )
+        reply = ActionChunk(
+            session=request.observation.session,
+            sequence=request.observation.sequence,
+            observed_at=request.observation.observed_at,
+            actions=actions,
+            interface_digest=version.interface_digest,
+            policy_digest=version.policy_digest,
+            timings=timings,
+        )
+        self._deliver(version, ticket, reply, now)
+
+    def _reject(self, version: PolicyVersion, rejections: Sequence[Rejection[Request]]) -> None:
+        now = time.monotonic()
+        for rejection in rejections:
+            observation = rejection.ticket.work.observation
+            reply = Refusal(
+                session=observation.session,
+                sequence=observation.sequence,
+                reason=rejection.reason,
+                sentence=rejection.sentence,
+            )
+            self._deliver(version, rejection.ticket, reply, now)
+
+    def _deliver(
+        self, version: PolicyVersion, ticket: Ticket[Request], reply: ActionChunk | Refusal, now: float
+    ) -> None:
+        request = ticket.work
+        if request.closed:
+            return
+        request.closed = True
+        request.deliver(
+            Answer(
+                reply=reply,
+                arrived_at=ticket.arrived_at,
+                decided_at=now,
+                deadline_at=ticket.deadline_at,
+                policy=version.name,
+            )
+        )
+
+
+def _prepare_now(version: PolicyVersion, request: Request) -> None:
+    if request.closed:
+        return
+    started_at = time.perf_counter()
+    request.prepared = version.model.prepare(request.observation)
+    request.preprocess = time.perf_counter() - started_at
+
+
+def _forward_now(version: PolicyVersion, prepared: Sequence[Any]) -> tuple[Sequence[Vector], float]:
+    started_at = time.perf_counter()
+    chunks = version.model.forward(prepared)
+    seconds = time.perf_counter() - started_at
+    expected = (version.contract.chunk_length, ACTION_WIDTH)
+    for actions in chunks:
+        assert actions.shape == expected, f"chunk has shape {actions.shape}, expected {expected}"
+        assert np.isfinite(actions).all(), "chunk has values that are not finite"
+    return chunks, seconds

@@ -1,0 +1,153 @@
+"""The one way in for observations, whichever wire they come on: checked, counted, queued, answered once."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policy_server.admission import check_observation
+from policy_server.batcher import Ticket
+from policy_server.engine_worker import EngineWorker
+from policy_server.metrics import Metrics
+from policy_server.policies import Policies, Policy
+from policy_server.request import Answer, Request
+from robot_contract.errors import WireError
+from robot_contract.messages import ActionChunk, Observation, Refusal, RefusalReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerLimits:
+    max_batch: int = 16  # observations in one batch
+    max_waiting: int = 256  # observations waiting, per policy
+    max_sessions: int = 128  # open streams
+    max_rate_hz: float = 200.0  # observations of one session
+    first_observation_seconds: float = 30.0  # a stream that sends nothing is ended
+    idle_seconds: float = 600.0  # between two observations of a stream
+    max_replies: int = 64  # replies a peer may leave unread before it is not read from
+
+
+class Intake:
+    def __init__(
+        self, policies: Policies, engine: EngineWorker, metrics: Metrics, limits: ServerLimits
+    ) -> None:
+        self.policies = policies
+        self.limits = limits
+        self.metrics = metrics
+        self._engine = engine
+        self._open: Counter[str] = Counter()  # users of each session: calls of one client share theirs
+        self.draining = False
+
+    def open(self, session: str) -> str:
+        """Count a session; return why not, or an empty string."""
+        if self.draining:
+            return "the server is shutting down"
+        if session not in self._open and len(self._open) >= self.limits.max_sessions:
+            return f"{len(self._open)} sessions are open, the limit; close one or raise --max-sessions"
+        self._open[session] += 1
+        self.metrics.sessions.set(len(self._open))
+        return ""
+
+    def close(self, session: str) -> None:
+        self._open[session] -= 1
+        if self._open[session] > 0:
+            return
+        del self._open[session]
+        self.metrics.sessions.set(len(self._open))
+        for policy in self.policies:
+            policy.sessions.discard(session)
+        self._engine.cancel(session)
+
+    def withdraw(self, ticket: Ticket[Request]) -> None:
+        """Nobody waits for this answer any more."""
+        self._engine.withdraw(ticket)
+
+    def submit(
+        self,
+        observation: Observation,
+        *,
+        session: str,
+        arrived_at: float,
+        deliver: Callable[[Answer], None],
+    ) -> Ticket[Request] | None:
+        """`deliver` is called once with the chunk or the refusal, unless the session closes first."""
+
+        def refuse(reason: RefusalReason, sentence: str) -> None:
+            deliver(refusal(observation, reason, sentence, arrived_at=arrived_at))
+
+        policy = self.policies.find(observation.policy)
+        if policy is None:
+            refuse("unknown_policy", self.policies.unknown(observation.policy))
+        elif self.draining:
+            refuse("draining", "the server is shutting down")
+        elif policy.current is None:
+            refuse("draining", f"policy {policy.name!r} is {policy.state}, not serving")
+        else:
+            try:
+                check_observation(observation, policy.current.contract)
+            except WireError as error:
+                refuse("invalid", str(error))
+                return None
+            policy.sessions.add(session)
+            return self._engine.submit(
+                policy.current, observation, session=session, arrived_at=arrived_at, deliver=deliver
+            )
+        return None
+
+    def settle(self, answer: Answer) -> Answer:
+        """The last word before the wire: a chunk that is late becomes a refusal. Counts either."""
+        policy = self.policies.find(answer.policy)
+        now = time.monotonic()
+        if isinstance(answer.reply, ActionChunk):
+            if now <= answer.deadline_at:
+                self._count_chunk(policy, answer, now)
+                return answer
+            self.metrics.late.labels(answer.policy).inc()
+            sentence = f"the answer was ready {(now - answer.deadline_at) * 1e3:.0f} ms after its deadline"
+            answer = _late(answer, sentence, now)
+        assert isinstance(answer.reply, Refusal)
+        self.metrics.refused.labels(policy.name if policy else "", answer.reply.reason).inc()
+        self.metrics.refusal_delay.observe(now - answer.decided_at)
+        if policy is not None:
+            policy.refused[answer.reply.reason] += 1
+        return answer
+
+    def _count_chunk(self, policy: Policy | None, answer: Answer, now: float) -> None:
+        assert policy is not None
+        assert isinstance(answer.reply, ActionChunk)
+        policy.served += 1
+        timings = answer.reply.timings
+        stage = self.metrics.stage
+        stage.labels(policy.name, "queue").observe(timings.queue)
+        stage.labels(policy.name, "preprocess").observe(timings.preprocess)
+        stage.labels(policy.name, "model").observe(timings.model)
+        stage.labels(policy.name, "total").observe(now - answer.arrived_at)
+        self.metrics.served.labels(policy.name).inc()
+
+
+def refusal(observation: Observation, reason: RefusalReason, sentence: str, *, arrived_at: float) -> Answer:
+    reply = Refusal(
+        session=observation.session, sequence=observation.sequence, reason=reason, sentence=sentence
+    )
+    return Answer(
+        reply=reply,
+        arrived_at=arrived_at,
+        decided_at=time.monotonic(),
+        deadline_at=arrived_at + observation.deadline,
+        policy=observation.policy,
+    )
+
+
+def _late(answer: Answer, sentence: str, now: float) -> Answer:
+    reply = Refusal(
+        session=answer.reply.session,
+        sequence=answer.reply.sequence,
+        reason="deadline",
+        sentence=sentence,
+    )
+    return Answer(
+        reply=reply,
+        arrived_at=answer.arrived_at,
+        decided_at=now,
+        deadline_at=answer.deadline_at,
+        policy=answer.policy,
+    )
