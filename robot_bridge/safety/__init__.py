@@ -1,6 +1,7 @@
 """The safety envelope: one pure function judges every target that may reach an arm."""
 
 from robot_bridge.safety.arm_tables import ARM_TABLES, ArmTable, arm_table
+from robot_bridge.safety.filter import filter_action
 from robot_bridge.safety.limits import (
     FRANKA_HAND_POINTS,
     PROFILES,
@@ -29,6 +30,7 @@ __all__ = [
     "ToolPoint",
     "Verdict",
     "arm_table",
+    "filter_action",
     "profile",
     "stricter",
 ]

@@ -4,6 +4,7 @@ One frozen value, checked once when it is made; every field is read by the filte
 """
 
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -150,13 +151,23 @@ class SafetyLimits:
         object.__setattr__(self, "nominal_posture", read_only(self.nominal_posture))
         _validate(self)
 
-    @property
+    @cached_property
     def joint_low(self) -> Vector:
-        return self.arm.joint_low + self.joint_margin
+        return read_only(self.arm.joint_low + self.joint_margin)
 
-    @property
+    @cached_property
     def joint_high(self) -> Vector:
-        return self.arm.joint_high - self.joint_margin
+        return read_only(self.arm.joint_high - self.joint_margin)
+
+    @cached_property
+    def point_positions(self) -> Vector:
+        """(n, 3) [m], flange frame."""
+        return read_only([point.position for point in self.tool_points])
+
+    @cached_property
+    def point_radii(self) -> Vector:
+        """(n,) [m]."""
+        return read_only([point.radius for point in self.tool_points])
 
     def with_profile(self, asked: Profile) -> "SafetyLimits":
         """These limits with a stricter profile; a looser one raises."""

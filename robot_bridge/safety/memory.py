@@ -9,12 +9,14 @@ from typing import Self
 
 import numpy as np
 
+from robot_bridge import kinematics
 from robot_bridge.devices import ArmState
 from robot_bridge.safety.braking import Stop, stop_at_rest
-from robot_bridge.safety.verdict import Target
+from robot_bridge.safety.look_ahead import Posture, posture_at
+from robot_bridge.safety.verdict import Target, Verdict
 from robot_contract.pose import Pose, Vector, read_only
 
-HISTORY = 3  # samples kept: with the newest they give velocity, acceleration and jerk
+_KEPT = 3  # targets: with the newest they give velocity, acceleration and jerk
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +31,7 @@ class Memory:
     stop_elapsed: float = 0.0  # [s] of that stop done
     arrival: float | None = None  # [s] left of the approach that is under way
     pace: float = 1.0  # share of the profile's speed that the joints allow
-    posture: Vector  # (7,) [rad] the joint solution of the last target
+    posture: Posture  # the joint solution of the last target
     proposed: Pose | None = None  # last valid proposal, flange pose
     stopped: bool = False  # a STOP was given; only a new memory, made for a person, ends it
     holding_since: float | None = None  # [s] the first tick of the present run of HOLD
@@ -41,19 +43,57 @@ class Memory:
     @classmethod
     def at_rest(cls, arm: ArmState, now: float) -> Self:
         """Memory of an arm that stands on its commanded pose."""
+        pose = arm.commanded_flange_pose
+        posture = read_only(kinematics.inverse(pose, arm.joint_position, steps=20).joint_position)
         return cls(
             last_at=now,
-            sent=Target(flange_pose=arm.commanded_flange_pose, joint_posture=read_only(arm.joint_position)),
+            sent=Target(flange_pose=pose, joint_posture=posture),
             velocity=np.zeros((2, 3)),
             acceleration=np.zeros((2, 3)),
             times=(now,),
             offsets=np.zeros((1, 2, 3)),
             stop=stop_at_rest(),
-            posture=read_only(arm.joint_position),
+            posture=posture_at(posture),
         )
 
     def is_at_rest(self) -> bool:
         return not self.velocity.any() and not self.acceleration.any()
+
+    def history(self, dt: float) -> tuple[tuple[float, float, float], tuple[Vector, Vector, Vector]]:
+        """Times and offsets of the last three targets; before the first one the arm stood."""
+        missing = _KEPT - len(self.times)
+        times = tuple(self.times[0] - dt * k for k in range(missing, 0, -1)) + self.times
+        offsets = (self.offsets[0],) * missing + tuple(self.offsets)
+        return (times[0], times[1], times[2]), (offsets[0], offsets[1], offsets[2])
+
+    def moved(self, target: Target, way: Vector, now: float) -> "Memory":
+        """With a target sent `way` (2, 3) from the last one."""
+        offsets = np.concatenate([self.offsets, way[None]])[-_KEPT:] - way
+        offsets[-1] = 0.0
+        return replace(self, last_at=now, sent=target, times=(*self.times, now)[-_KEPT:], offsets=offsets)
+
+    def stood(self, now: float) -> "Memory":
+        """With the last target sent again, at rest."""
+        return replace(self.moved(self.sent, np.zeros((2, 3)), now), proposed=None, arrival=None)
+
+    def counted(self, verdict: Verdict, now: float) -> "Memory":
+        """With this verdict in the counts."""
+        kind = verdict.kind
+        return replace(
+            self,
+            stopped=self.stopped or kind == "STOP",
+            holding_since=(now if self.holding_since is None else self.holding_since)
+            if kind == "HOLD"
+            else None,
+            clamped_ticks=self.clamped_ticks + 1 if kind == "CLAMP" else 0,
+            clamp_count=self.clamp_count + (kind == "CLAMP"),
+            hold_count=self.hold_count + (kind == "HOLD"),
+            stop_count=self.stop_count + (kind == "STOP"),
+        )
+
+    def is_on_target(self) -> bool:
+        """False while a target is being caught up with: then only an approach that ends on it may meet it."""
+        return self.is_at_rest() or self.proposed == self.sent.flange_pose
 
     def rested(self, now: float) -> "Memory":
         """The same target, motion ended: after a pause in which nothing was sent."""
@@ -67,4 +107,5 @@ class Memory:
             stop=stop_at_rest(),
             stop_elapsed=0.0,
             arrival=None,
+            proposed=None,
         )
