@@ -4,11 +4,13 @@ The batcher chooses sizes and rejects early by this line, so it must follow the 
 without being thrown by one slow batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 FORGETTING = 0.95  # weight of a batch shrinks by this with every later one
 MARGIN_IN_DEVIATIONS = 3.0  # of the mean absolute error around the line
-PRIOR_WEIGHT = 0.5  # of each warm-up measurement; never forgotten, so the slope stays defined
+STALL = 3.0  # a batch counts as at most this many times what was predicted
+PRIOR_WEIGHT = 0.5  # of each warm-up measurement at the start
+LEAST_PRIOR_WEIGHT = 0.005  # later: enough for a slope when all batches have one size
 
 
 class BatchCost:
@@ -16,10 +18,14 @@ class BatchCost:
         """Start from measured (batch size, seconds) pairs, of at least one size."""
         if not warm_up:
             raise ValueError("BatchCost needs at least one (batch size, seconds) measurement, got none")
-        self._prior = tuple(warm_up)
+        self._prior = _Sums()
+        for size, seconds in warm_up:
+            self._prior.add(size, seconds, 1.0)
+        self._prior_line = self._prior.line()
+        self._prior_weight = PRIOR_WEIGHT
         self._recent = _Sums()
         self._deviation = 0.0  # [s] mean absolute error of the newest batches
-        self.a, self.b = self._fit()  # [s], [s]
+        self.a, self.b = self._prior_line  # [s], [s]
 
     def seconds(self, batch_size: int) -> float:
         """Predicted time of a batch, without margin."""
@@ -30,29 +36,35 @@ class BatchCost:
         return self.seconds(batch_size) + MARGIN_IN_DEVIATIONS * self._deviation
 
     def observe(self, batch_size: int, seconds: float) -> None:
-        error = abs(seconds - self.seconds(batch_size))
-        # One stall of the machine must not make everybody else infeasible.
-        error = min(error, self.seconds(batch_size))
-        self._deviation = FORGETTING * self._deviation + (1.0 - FORGETTING) * error
+        seconds = min(seconds, STALL * self.seconds(batch_size))
         self._recent.scale(FORGETTING)
         self._recent.add(batch_size, seconds, 1.0)
+        self._prior_weight = max(LEAST_PRIOR_WEIGHT, FORGETTING * self._prior_weight)
         self.a, self.b = self._fit()
+        error = abs(seconds - self.seconds(batch_size))
+        self._deviation = FORGETTING * self._deviation + (1.0 - FORGETTING) * error
 
     def _fit(self) -> tuple[float, float]:
-        sums = self._recent.copy()
-        for size, seconds in self._prior:
-            sums.add(size, seconds, PRIOR_WEIGHT)
-        return sums.line()
+        """The newest batches, and the warm-up at the level of the newest batches."""
+        a, b = self._prior_line
+        level = self._recent.y / (a * self._recent.w + b * self._recent.x)
+        sums = _Sums(*self._prior)
+        sums.scale(self._prior_weight)
+        sums.y, sums.xy = level * sums.y, level * sums.xy
+        return sums.plus(self._recent).line()
 
 
 class _Sums:
     """Weighted sums for a straight line."""
 
     def __init__(self, *values: float) -> None:
-        self.w, self.x, self.y, self.xx, self.xy = values or (0.0,) * 5
+        self.w, self.x, self.y, self.xx, self.xy = values or (0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def copy(self) -> "_Sums":
-        return _Sums(self.w, self.x, self.y, self.xx, self.xy)
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.w, self.x, self.y, self.xx, self.xy))
+
+    def plus(self, other: "_Sums") -> "_Sums":
+        return _Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
     def scale(self, factor: float) -> None:
         self.w, self.x, self.y = self.w * factor, self.x * factor, self.y * factor

@@ -16,6 +16,7 @@ Work = TypeVar("Work")
 Stage = Literal["new", "preparing", "ready"]
 
 CREDIT_TURNS = 2  # how far a session that got nothing may run ahead of the others, in turns
+PROBE_SECONDS = 0.5  # without a batch for so long, one hopeless observation is tried: the fit may be wrong
 PREPARED_BATCHES = 2  # how many full batches of prepared observations may wait
 
 
@@ -40,6 +41,9 @@ class Rejection(Generic[Work]):
 @dataclass(kw_only=True, eq=False)
 class _Entry(Generic[Work]):
     ticket: Ticket[Work]
+    due_at: (
+        float  # [s] deadline of the oldest observation that this session got nothing for: its place in line
+    )
     stage: Stage = "new"
 
 
@@ -51,6 +55,8 @@ class Batcher(Generic[Work]):
         self.draining = False
         self._waiting: dict[str, _Entry[Work]] = {}
         self._turns: dict[str, int] = {}  # batches that each session took part in, as fairness counts them
+        self._ran_at = 0.0  # [s] start of the newest batch
+        self._probe: Ticket[Work] | None = None
         self._round = 0  # the turn of the session that is furthest behind
 
     def __len__(self) -> int:
@@ -65,14 +71,17 @@ class Batcher(Generic[Work]):
             return [superseded(ticket, older.ticket)]
         refusal = self._infeasible(ticket, now=now, engine_free_at=engine_free_at)
         if refusal is not None:
-            return [refusal]
+            if not self._may_probe(now, engine_free_at):
+                return [refusal]
+            self._probe = ticket
         if older is None and len(self._waiting) >= self.max_waiting:
             wait = self.cost.seconds(self.max_batch)
             sentence = f"{len(self._waiting)} observations are waiting, the limit; try again in {_ms(wait)}"
             return [_rejected(ticket, "overloaded", sentence)]
         turn = self._turns.get(ticket.session, self._round)
         self._turns[ticket.session] = max(turn, self._round - CREDIT_TURNS)
-        self._waiting[ticket.session] = _Entry(ticket=ticket)
+        due_at = ticket.deadline_at if older is None else min(older.due_at, ticket.deadline_at)
+        self._waiting[ticket.session] = _Entry(ticket=ticket, due_at=due_at)
         return [] if older is None else [superseded(older.ticket, ticket)]
 
     def cancel(self, session: str) -> Ticket[Work] | None:
@@ -116,18 +125,18 @@ class Batcher(Generic[Work]):
     def next_batch(self, *, now: float) -> tuple[list[Ticket[Work]], list[Rejection[Work]]]:
         """The engine is free: what it runs next, and who can no longer be answered."""
         rejections = self.expire(now=now, engine_free_at=now)
+        probe = self._ready_probe()
+        if probe is not None:
+            return self._run(probe, now), rejections
         entries, overloaded = self._in_order(now)
         self._round = min((self._turn(entry) for entry in entries), default=self._round)
         ready = [entry for entry in entries if entry.stage == "ready"]
         if not ready:
             return [], rejections
         chosen = self._most_in_time(ready, now) if overloaded else self._earliest_first(ready, now)
-        for entry in chosen:
-            del self._waiting[entry.ticket.session]
-            self._turns[entry.ticket.session] += 1
+        batch = self._run(chosen, now)
         free_at = now + self.cost.bound(len(chosen))
-        rejections += self.expire(now=now, engine_free_at=free_at)
-        return [entry.ticket for entry in chosen], rejections
+        return batch, rejections + self.expire(now=now, engine_free_at=free_at)
 
     def expire(self, *, now: float, engine_free_at: float) -> list[Rejection[Work]]:
         """Remove and return what can no longer be answered in time, even alone in the next batch."""
@@ -149,6 +158,8 @@ class Batcher(Generic[Work]):
         self, ticket: Ticket[Work], *, now: float, engine_free_at: float
     ) -> Rejection[Work] | None:
         starts_at = max(now, engine_free_at)
+        if ticket is self._probe and ticket.deadline_at >= now:
+            return None
         if ticket.deadline_at >= starts_at + self.cost.bound(1):
             return None
         sentence = (
@@ -157,13 +168,28 @@ class Batcher(Generic[Work]):
         )
         return _rejected(ticket, "deadline", sentence)
 
+    def _may_probe(self, now: float, engine_free_at: float) -> bool:
+        """Nothing has run for a while, so perhaps nothing ever would by this fit: let one show it wrong."""
+        return not self._waiting and engine_free_at <= now and now - self._ran_at >= PROBE_SECONDS
+
+    def _ready_probe(self) -> list[_Entry[Work]] | None:
+        entry = self._waiting.get(self._probe.session) if self._probe is not None else None
+        return [entry] if entry and entry.ticket is self._probe and entry.stage == "ready" else None
+
+    def _run(self, chosen: list[_Entry[Work]], now: float) -> list[Ticket[Work]]:
+        self._ran_at, self._probe = now, None
+        for entry in chosen:
+            del self._waiting[entry.ticket.session]
+            self._turns[entry.ticket.session] += 1
+        return [entry.ticket for entry in chosen]
+
     def _turn(self, entry: _Entry[Work]) -> int:
         return self._turns[entry.ticket.session]
 
     def _in_order(self, now: float) -> tuple[list[_Entry[Work]], bool]:
         """Everything that waits, the next first, and whether somebody must miss."""
-        by_deadline = sorted(self._waiting.values(), key=lambda entry: entry.ticket.deadline_at)
-        if self._all_fit([entry.ticket.deadline_at for entry in by_deadline], now):
+        by_deadline = sorted(self._waiting.values(), key=lambda entry: entry.due_at)
+        if self._all_fit([entry.due_at for entry in by_deadline], now):
             return by_deadline, False
         # Stable: within a turn the earliest deadline stays first.
         return sorted(by_deadline, key=self._turn), True
@@ -187,7 +213,7 @@ class Batcher(Generic[Work]):
         return size
 
     def _earliest_first(self, ready: list[_Entry[Work]], now: float) -> list[_Entry[Work]]:
-        return ready[: max(1, self._largest_size(ready[0].ticket.deadline_at - now))]
+        return ready[: max(1, self._largest_size(ready[0].due_at - now))]
 
     def _most_in_time(self, ready: list[_Entry[Work]], now: float) -> list[_Entry[Work]]:
         """The batch with the most answers per second, in turn; a session far behind is taken along."""
