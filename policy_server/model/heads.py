@@ -17,7 +17,7 @@ from policy_server.model.rows import RowLinear
 class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.ffn = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU())
+        self.ffn = nn.Sequential(nn.LayerNorm(width), RowLinear(width, width), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.ffn(x)
@@ -29,10 +29,10 @@ class MlpResnet(nn.Module):
     def __init__(self, inputs: int, width: int, blocks: int, outputs: int) -> None:
         super().__init__()
         self.layer_norm1 = nn.LayerNorm(inputs)
-        self.fc1 = nn.Linear(inputs, width)
+        self.fc1 = RowLinear(inputs, width)
         self.mlp_resnet_blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
         self.layer_norm2 = nn.LayerNorm(width)
-        self.fc2 = nn.Linear(width, outputs)
+        self.fc2 = RowLinear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.fc1(self.layer_norm1(x)))
