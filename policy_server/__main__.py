@@ -40,13 +40,10 @@ from robot_contract.wire_pb2_grpc import AdminServiceStub
 
 def main(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments and arguments[0] == "convert":
-        from policy_server.convert.command import main as convert  # torch only where it is needed
-
-        convert(arguments[1:])
-        return
     if arguments and arguments[0] not in (*NAMES, "-h", "--help"):
         arguments.insert(0, "serve")
+    if arguments[:1] == ["serve"] and arguments[1:] and not arguments[1].startswith("-"):
+        arguments.insert(1, "--checkpoints")
     command = tyro.cli(Command, prog="policy-server", description=__doc__, args=arguments)  # pyright: ignore[reportArgumentType, reportCallIssue]
     try:
         match command:
@@ -76,7 +73,7 @@ def serve(command: Serve) -> None:
     tls = None if command.tls is None else TlsFiles.in_folder(command.tls, "policy")
     policies, load = find_policies(command)
     options = ServerOptions(
-        listen=command.listen,
+        address=command.address,
         policies=policies,
         load=load,
         security=ServerSecurity(tls=tls, token=token),
@@ -85,8 +82,8 @@ def serve(command: Serve) -> None:
             max_waiting=command.max_waiting,
             max_sessions=command.max_sessions,
             max_rate_hz=command.max_rate_hz,
-            first_observation_seconds=command.first_observation_seconds,
             idle_seconds=command.idle_seconds,
+            crowded_idle_seconds=command.crowded_idle_seconds,
         ),
         decode_threads=command.decode_threads,
         admin_socket=command.admin_socket,

@@ -8,7 +8,7 @@ import tyro
 
 from policy_server.logs import LogFormat
 
-DEFAULT_PORT = 8470
+DEFAULT_PORT = 50051
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +19,13 @@ class Serve:
     SIGTERM answers what waits and exits; SIGHUP loads every folder again.
     """
 
-    checkpoints: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME=]FOLDER ...")
-    ] = ()
-    listen: str = f"127.0.0.1:{DEFAULT_PORT}"
-    """HOST:PORT; port 0 takes a free one. Other machines can connect only with --tls."""
+    checkpoints: tuple[str, ...] = ()
+    """[NAME=]FOLDER ...; the option's name may be left out right behind `serve`."""
+    address: str = f"127.0.0.1:{DEFAULT_PORT}"
+    """HOST:PORT to listen on; port 0 takes a free one. Other machines can connect only with --tls."""
     stand_in: bool = False
-    """Serve a timed stand-in instead of a model: no torch, no robot skill. Positions are then JSON files with
-    fixed_ms, per_sample_ms, mark_mm; none means 8 + 2 B ms under the name stand-in."""
+    """Serve a timed stand-in instead of a model: no torch, no robot skill. The folders are then JSON files
+    with fixed_ms, per_sample_ms, mark_mm; none means 8 + 2 B ms under the name stand-in."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
     dtype: Literal["", "fp32", "fp16", "bf16"] = ""
@@ -43,17 +42,17 @@ class Serve:
     """Robots connected at once."""
     max_rate_hz: float = 200.0
     """Observations of one robot per second; more are refused."""
-    first_observation_seconds: float = 30.0
+    idle_seconds: float = 3600.0
     """A stream on which nothing comes for this long is ended."""
-    idle_seconds: float = 600.0
-    """The same, after the first observation."""
+    crowded_idle_seconds: float = 30.0
+    """The same, when all places are taken and somebody else wants one."""
     decode_threads: int = 2
     """Threads that decode pictures while a batch runs."""
     admin_socket: Path | None = None
     """Unix socket for reload and status; by default in a private folder named after the user and the port."""
     metrics_port: int | None = None
     """Prometheus page on this loopback port; 0 takes a free one."""
-    openpi_listen: str | None = None
+    openpi_address: str | None = None
     """HOST:PORT of a second front end that speaks openpi's websocket protocol."""
     otlp_endpoint: str | None = None
     """Send one OpenTelemetry trace per answer to this OTLP address (extra `telemetry`)."""
@@ -132,4 +131,4 @@ Command = (
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[MakeRandom, tyro.conf.subcommand("make-random")]
 )
-NAMES = ("serve", "reload", "status", "make-certs", "inspect", "make-random", "convert")
+NAMES = ("serve", "reload", "status", "make-certs", "inspect", "make-random")

@@ -1,14 +1,16 @@
 """The one way in for observations, whichever wire they come on: checked, counted, queued, answered once."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import grpc
 
 from policy_server.admission import check_observation
 from policy_server.batcher import Ticket
 from policy_server.engine_worker import EngineWorker
 from policy_server.metrics import Metrics
+from policy_server.outbox import Ending
 from policy_server.policies import Policies, Policy
 from policy_server.request import Answer, Request
 from robot_contract.errors import WireError
@@ -21,9 +23,16 @@ class ServerLimits:
     max_waiting: int = 256  # observations waiting, per policy
     max_sessions: int = 128  # open streams
     max_rate_hz: float = 200.0  # observations of one session
-    first_observation_seconds: float = 30.0  # a stream that sends nothing is ended
-    idle_seconds: float = 600.0  # between two observations of a stream
+    idle_seconds: float = 3600.0  # a stream that sends nothing for so long is ended
+    crowded_idle_seconds: float = 30.0  # the same, when somebody else wants its place
     max_replies: int = 64  # replies a peer may leave unread before it is not read from
+
+
+@dataclass(kw_only=True)
+class _Session:
+    end: Callable[[Ending], None] | None  # None for single calls
+    heard_at: float  # [s] newest observation
+    users: int = 0
 
 
 class Intake:
@@ -34,28 +43,51 @@ class Intake:
         self.limits = limits
         self.metrics = metrics
         self._engine = engine
-        self._open: Counter[str] = Counter()  # users of each session: calls of one client share theirs
+        self._open: dict[str, _Session] = {}
         self.draining = False
 
-    def open(self, session: str) -> str:
-        """Count a session; return why not, or an empty string."""
+    def open(self, session: str, end: Callable[[Ending], None] | None = None) -> Ending | None:
+        """Take a place, or return why there is none. Calls of one client share one; `end` ends a stream."""
+        now = time.monotonic()
         if self.draining:
-            return "the server is shutting down"
+            return Ending(status=grpc.StatusCode.UNAVAILABLE, sentence="the server is shutting down")
         if session not in self._open and len(self._open) >= self.limits.max_sessions:
-            return f"{len(self._open)} sessions are open, the limit; close one or raise --max-sessions"
-        self._open[session] += 1
+            self._evict(now)
+            sentence = f"{len(self._open)} sessions are open, the limit; close one or raise --max-sessions"
+            if len(self._open) >= self.limits.max_sessions:
+                return Ending(status=grpc.StatusCode.RESOURCE_EXHAUSTED, sentence=sentence)
+        entry = self._open.setdefault(session, _Session(end=end, heard_at=now))
+        entry.users += 1
         self.metrics.sessions.set(len(self._open))
-        return ""
+        return None
 
     def close(self, session: str) -> None:
-        self._open[session] -= 1
-        if self._open[session] > 0:
-            return
+        entry = self._open.get(session)
+        if entry is None:
+            return  # evicted
+        entry.users -= 1
+        if entry.users == 0:
+            self._forget(session)
+
+    def _forget(self, session: str) -> None:
         del self._open[session]
         self.metrics.sessions.set(len(self._open))
         for policy in self.policies:
             policy.sessions.discard(session)
         self._engine.cancel(session)
+
+    def _evict(self, now: float) -> None:
+        """A stream that has been silent gives its place to one that may have something to say."""
+        streams = [name for name, entry in self._open.items() if entry.end is not None]
+        if not streams:
+            return
+        silent = min(streams, key=lambda name: self._open[name].heard_at)
+        entry = self._open[silent]
+        seconds = now - entry.heard_at
+        if entry.end is not None and seconds >= self.limits.crowded_idle_seconds:
+            sentence = f"no observation came in {seconds:.0f} s and another robot needed the place"
+            self._forget(silent)
+            entry.end(Ending(status=grpc.StatusCode.DEADLINE_EXCEEDED, sentence=sentence))
 
     def withdraw(self, ticket: Ticket[Request]) -> None:
         """Nobody waits for this answer any more."""
@@ -70,6 +102,9 @@ class Intake:
         deliver: Callable[[Answer], None],
     ) -> Ticket[Request] | None:
         """`deliver` is called once with the chunk or the refusal, unless the session closes first."""
+
+        if session in self._open:
+            self._open[session].heard_at = arrived_at
 
         def refuse(reason: RefusalReason, sentence: str) -> None:
             deliver(refusal(observation, reason, sentence, arrived_at=arrived_at))

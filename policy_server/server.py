@@ -41,7 +41,7 @@ class CannotStart(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    listen: str  # host:port
+    address: str  # host:port
     policies: Mapping[str, str]  # name -> where it is loaded from
     load: Loader = field(repr=False)
     security: ServerSecurity = field(default_factory=ServerSecurity)
@@ -85,7 +85,7 @@ class PolicyServer:
 
     @property
     def address(self) -> str:
-        return f"{self.options.listen.rsplit(':', 1)[0]}:{self.port}"
+        return f"{self.options.address.rsplit(':', 1)[0]}:{self.port}"
 
     async def start(self) -> None:
         """Listen, with health NOT_SERVING: nothing is loaded yet."""
@@ -123,20 +123,20 @@ class PolicyServer:
         self.admin_socket.unlink(missing_ok=True)
 
     def _bind(self) -> None:
-        listen = self.options.listen
-        problem = self.options.security.problem_with(listen)
+        address = self.options.address
+        problem = self.options.security.problem_with(address)
         if problem:
             raise CannotStart(problem)
         credentials = self.options.security.credentials()
         try:
             if credentials is None:
-                self.port = self._server.add_insecure_port(listen)
+                self.port = self._server.add_insecure_port(address)
             else:
-                self.port = self._server.add_secure_port(listen, credentials)
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise CannotStart(
-                f"cannot listen on {listen}: is another server there, or is it not this machine's address?"
-                " Pass another --listen HOST:PORT"
+                f"cannot listen on {address}: is another server there, or is it not this machine's address?"
+                " Pass another --address HOST:PORT"
             ) from error
         self.admin_socket = self.options.admin_socket or socket_path(self.port)
         try:

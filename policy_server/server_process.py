@@ -17,7 +17,7 @@ class ServerProcess:
 
     def __init__(self, arguments: Sequence[str], *, wait_for: str = "serving") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "policy_server", "serve", "--listen", "127.0.0.1:0", *arguments],
+            [sys.executable, "-m", "policy_server", "serve", *arguments, "--address", "127.0.0.1:0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

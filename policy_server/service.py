@@ -87,8 +87,8 @@ class PolicyService:
         session = f"call {context.peer()} {observation.session}"
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         refused = self._intake.open(session)
-        if refused:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused)
+        if refused is not None:
+            await context.abort(refused.status, refused.sentence)
         ticket = None
         try:
             ticket = self._intake.submit(
@@ -106,10 +106,10 @@ class PolicyService:
     async def stream(self, _requests: Any, context: Any) -> None:
         """Read in one task, write in this one and nowhere else: two writers on one stream fail."""
         session = f"stream {next(self._numbers)}"
-        refused = self._intake.open(session)
-        if refused:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, refused)
         outbox = Outbox(limit=self._intake.limits.max_replies)
+        refused = self._intake.open(session, outbox.close)
+        if refused is not None:
+            await context.abort(refused.status, refused.sentence)
         self._outboxes.add(outbox)
         reader = asyncio.create_task(self._read(context, session, outbox))
         try:
@@ -132,22 +132,22 @@ class PolicyService:
         limits = self._intake.limits
         cap = RateCap(limits.max_rate_hz, now=time.monotonic())
         owed = _Owed(outbox)
-        patience = limits.first_observation_seconds
         ending = None
         try:
             while True:
                 await outbox.wait_for_room()
                 try:
-                    async with asyncio.timeout(patience):
+                    async with asyncio.timeout(limits.idle_seconds):
                         data: Any = await context.read()
                 except TimeoutError:
-                    sentence = f"no observation came in {patience:g} s; open a new stream when there is one"
+                    sentence = (
+                        f"no observation came in {limits.idle_seconds:g} s; open a stream with the next one"
+                    )
                     ending = Ending(status=grpc.StatusCode.DEADLINE_EXCEEDED, sentence=sentence)
                     return
                 if data is grpc.aio.EOF:
                     await owed.paid()
                     return
-                patience = limits.idle_seconds
                 if not self._take(data, session, owed, cap):
                     await asyncio.sleep(cap.period)
         finally:
