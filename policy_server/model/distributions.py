@@ -13,8 +13,11 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from robot_contract.errors import ContractError
 
 
 class ActionDistribution(Protocol):
@@ -37,9 +40,17 @@ def bin_actions(bins: Tensor, count: int) -> Tensor:
 
 def action_bins(actions: Tensor, count: int) -> Tensor:
     """Return the bin number of each action: the inverse of `bin_actions` within half a bin."""
-    edges = torch.linspace(-1.0, 1.0, count, dtype=torch.float64, device=actions.device)
+    edges = torch.from_numpy(np.linspace(-1.0, 1.0, count)).to(
+        actions.device
+    )  # torch's differ in the last bit
     digit = torch.bucketize(actions.double().clamp(-1.0, 1.0), edges, right=True)
     return count - digit
+
+
+def positive(temperature: float) -> float:
+    if not 0 < temperature < math.inf:
+        raise ContractError(f"temperature: expected a number over 0, found {temperature}")
+    return temperature
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +61,8 @@ class BinDistribution:
 
     @staticmethod
     def from_logits(logits_BKAV: Tensor, temperature: float) -> BinDistribution:
-        return BinDistribution(log_probs=(logits_BKAV.float() / temperature).log_softmax(dim=-1))
+        tempered_BKAV = logits_BKAV.float() / positive(temperature)
+        return BinDistribution(log_probs=tempered_BKAV.log_softmax(dim=-1))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         probs = self.log_probs.exp()
@@ -76,6 +88,12 @@ class LaplaceDistribution:
 
     mean: Tensor  # (B, K, A) float32
     log_scale: Tensor  # (B, K, A) float32
+
+    @staticmethod
+    def tempered(mean_BKA: Tensor, log_scale_BKA: Tensor, temperature: float) -> LaplaceDistribution:
+        """The temperature multiplies the scale."""
+        log_scale_BKA = log_scale_BKA + math.log(positive(temperature))
+        return LaplaceDistribution(mean=mean_BKA.float(), log_scale=log_scale_BKA)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         uniform = torch.rand(

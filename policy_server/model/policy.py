@@ -9,7 +9,6 @@ B batch, K chunk length, A action numbers, N patches, R = K * A rows read, D wid
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,16 +101,14 @@ class OftPolicy(nn.Module):
 
     def distribution(self, rows_BRD: Tensor, temperature: float = 1.0) -> ActionDistribution | None:
         """Return what the head says given the rows it reads; None for plain L1, which is a point."""
-        if not temperature > 0:
-            raise ContractError(f"temperature: expected a number over 0, found {temperature}")
         match self.config.head:
             case "tokens":
                 shape = (len(rows_BRD), self.config.chunk_length, self.config.action_size, -1)
                 logits_BRV = bin_logits(rows_BRD, self.language_model.lm_head, self.config.tokens)
                 return BinDistribution.from_logits(logits_BRV.view(shape), temperature)
             case "laplace":
-                log_scale_BKA = self.scale_head(rows_BRD) + math.log(temperature)
-                return LaplaceDistribution(mean=self.action_head(rows_BRD).float(), log_scale=log_scale_BKA)
+                means_BKA, log_scale_BKA = self.action_head(rows_BRD), self.scale_head(rows_BRD)
+                return LaplaceDistribution.tempered(means_BKA, log_scale_BKA, temperature)
             case "l1":
                 return None
 
