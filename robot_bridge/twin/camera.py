@@ -38,7 +38,8 @@ class TwinCamera:
     ) -> None:
         self.name = name
         self.settings = settings
-        self.fault: Literal["frozen", "black"] | None = None
+        self._frozen: Picture | None = None
+        self.fault: Literal["silent", "frozen", "black"] | None = None
         self.dropped = 0  # exposures skipped because the one before was still being drawn
         self._drawing = drawing
         self._now = now  # simulated time
@@ -97,7 +98,7 @@ class TwinCamera:
 
     def latest(self) -> Frame | None:
         with self._lock:
-            if self.fault != "frozen":
+            if self.fault != "silent":
                 self._take_delivered()
             newest = self._newest
             if newest is not None and newest.result is None:
@@ -108,6 +109,9 @@ class TwinCamera:
             picture = newest.result.result()
             if self.fault == "black":
                 picture = np.zeros_like(picture)
+            if self.fault == "frozen" and self._frozen is not None:
+                picture = self._frozen
+            self._frozen = picture
             picture.setflags(write=False)
             newest.frame = Frame(exposed_at=newest.exposed_at, sequence=newest.sequence, picture=picture)
         return newest.frame

@@ -37,6 +37,8 @@ def build_cell(scene: Scene, cameras: dict[str, CameraSettings]) -> mujoco.MjMod
     """The world of a scene; bodies of things have their catalogue names."""
     spec: Any = mujoco.MjSpec.from_string(ARM_XML.read_text(encoding="utf-8"))
     spec.option.timestep = PHYSICS_PERIOD
+    # Flat feet on flat floors: with one contact point each they would never come to rest.
+    spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_MULTICCD)
     _add_light(spec, scene.light)
     _add_table(spec, scene.table_texture)
     known = catalogue()

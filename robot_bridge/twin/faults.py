@@ -16,8 +16,12 @@ class Faults:
     def __init__(self, physics: Physics, link: Link, cameras: Mapping[str, TwinCamera], pace: Pace) -> None:
         self._physics, self._link, self._cameras, self._pace = physics, link, cameras, pace
 
+    def silence_camera(self, name: str) -> None:
+        """No new frames come; the newest stays the newest."""
+        self._camera(name).fault = "silent"
+
     def freeze_camera(self, name: str) -> None:
-        """Its newest picture stays the newest."""
+        """Frames keep coming, all with the picture that was delivered last."""
         self._camera(name).fault = "frozen"
 
     def black_camera(self, name: str) -> None:
@@ -35,8 +39,13 @@ class Faults:
         """States arrive and targets act so much later."""
         self._link.delay = self._physics.command_delay = seconds
 
+    def freeze_arm_state(self) -> None:
+        """The arm keeps answering, with the state of this instant."""
+        self._link.frozen = self._physics.latest
+
     def restore_link(self) -> None:
         self._link.is_down = False
+        self._link.frozen = None
         self.slow_link(0.0)
 
     def force_reflex(self, name: str = "cartesian_reflex") -> None:

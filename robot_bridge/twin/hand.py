@@ -7,6 +7,8 @@ from robot_bridge.twin.settings import GripperSettings
 _STIFFNESS = 4000.0  # [N/m] of each finger's drive
 _DAMPING = 40.0  # [Ns/m]
 _BLOCKED = 0.0015  # [m] behind its reference, a closing hand has met something
+_LARGEST_LEAD = 0.014  # [m] of the reference before a blocked hand, enough for the full force
+_ARRIVED = 1e-9  # [m]
 _STILL = 0.004  # [m/s] of the width
 _SETTLE_SECONDS = 0.06  # so long it has to stand before that is a grasp
 FIRST_FINGER = 7  # index of the first finger among the degrees of freedom and motors
@@ -35,6 +37,7 @@ class Hand:
         if not self.jammed:
             gap = self._target - self._reference
             self._reference += min(max(gap, -self._step), self._step)
+            self._reference = max(self._reference, self.width(data) - _LARGEST_LEAD)
         force = self._settings.force
         for finger in (FIRST_FINGER, FIRST_FINGER + 1):
             pull = _STIFFNESS * (self._reference / 2 - data.qpos[finger]) - _DAMPING * data.qvel[finger]
@@ -45,7 +48,6 @@ class Hand:
         self._still = self._still + 1 if abs(speed) < _STILL else 0
         settled = self._still >= self._settled_steps
         blocked = width - self._reference > _BLOCKED
-        self.is_grasping = settled and blocked
-        self.is_moving = not settled or (
-            abs(self._target - self._reference) > 1e-9 and not self.jammed and not blocked
-        )
+        self.is_grasping = blocked and (settled or self.is_grasping)
+        arrived = abs(self._target - self._reference) <= _ARRIVED or self.jammed or blocked
+        self.is_moving = not (settled and arrived) and not self.is_grasping

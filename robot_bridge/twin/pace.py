@@ -11,7 +11,7 @@ from typing import Protocol
 
 from robot_contract.errors import DeviceFault
 
-_LARGEST_BACKLOG = 0.05  # [s]; what is later than that is given up and counted
+_LARGEST_BACKLOG = 0.5  # [s]; what is later than that is given up and counted
 _LARGEST_BATCH = 10  # steps between two looks at the clock
 _START = 100.0  # [s]; where the stepped clock begins, so that no instant passes for "never"
 _SLACK = 1e-9  # [s] of rounding

@@ -144,7 +144,7 @@ class Physics:
             joint_velocity=np.array(data.qvel[:JOINTS]),
             flange_position=np.array(data.site_xpos[law.site]),
             flange_quaternion=np.array(law.quaternion),
-            target=self._reference.target,
+            target=self._reference.target if self._brake is None else self._flange_pose(),
             external_wrench=np.array(law.external_wrench),
             arm_fault=self._reflexes.latched,
             width=hand.width(data),
