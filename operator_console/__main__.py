@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-import uvicorn
 
 from operator_console.app import create_app
 from operator_console.bridge_link import BridgeLink
 from operator_console.demo_study import DemoPlan, run_demo_study, study_document, summary
 from operator_console.security import LOOPBACK_NAMES, Sessions
 from operator_console.trial_run import TrialOutcome
+from operator_console.web_server import web_server
 from robot_contract.channel import TlsFiles
 from robot_contract.client import OperatorClient
 from robot_contract.errors import BridgeUnavailable, StudyError
@@ -108,21 +108,8 @@ async def _serve(
     options: Serve, listener: socket.socket, token: str, sessions: Sessions, hosts: set[str]
 ) -> None:
     link = BridgeLink(options.client(), options.client())
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(link, token=token, sessions=sessions, hosts=hosts),
-            ws="websockets-sansio",
-            ws_max_size=4096,
-            ws_ping_interval=2.0,
-            ws_ping_timeout=4.0,
-            access_log=False,  # it would write the token down
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=1,
-            ssl_certfile=options.certificate,
-            ssl_keyfile=options.key,
-        )
-    )
+    app = create_app(link, token=token, sessions=sessions, hosts=hosts)
+    server = web_server(app, certificate=options.certificate, key=options.key)
     scheme = "https" if sessions.secure else "http"
     name = socket.gethostname() if options.lan else "127.0.0.1"
     print(f"console: {scheme}://{name}:{listener.getsockname()[1]}/?token={token}", flush=True)

@@ -106,11 +106,12 @@ function showHold(state, why) {
   setText(byId("hold-note"), words[1]);
 }
 
-// STOP goes out on every way there is, whatever the state of the others.
+// STOP goes out on every way there is, and none of them waits for another.
 function stop() {
-  hold.end("STOP was pressed");
+  const request = post("/api/stop", { operator: operatorName() }, link.page);
   link.send({ type: "stop", operator: operatorName() });
-  post("/api/stop", { operator: operatorName() }, link.page).then((sentence) => {
+  hold.end("STOP was pressed");
+  request.then((sentence) => {
     answer(sentence ? `STOP by the web request failed: ${sentence}. Use the robot's emergency stop.` : "STOP sent.");
   });
 }

@@ -45,11 +45,15 @@ export class Link {
     this.socket = socket;
   }
 
-  // False when there is no open socket to put it into.
+  // False when it could not be put into the socket; it never throws, since STOP passes here too.
   send(message) {
-    if (this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify(message));
-    return true;
+    try {
+      if (this.socket.readyState !== WebSocket.OPEN) return false;
+      this.socket.send(JSON.stringify(message));
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 
