@@ -6,7 +6,7 @@ times in every tick. Frames: base, and the flange as the maker defines it (no ha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, sin
+from math import atan2, cos, sin, sqrt
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from robot_contract.pose import (
     Vector,
     matrix_from_quaternion,
     quaternion_from_matrix,
-    rotation_between,
+    rotation_vector_from_quaternion,
 )
 
 # Modified Denavit-Hartenberg parameters as published in the Franka Control Interface documentation:
@@ -32,6 +32,7 @@ _LINKS = (
 _FLANGE = 0.107  # [m]
 _ELBOW = 3  # the origin of the fourth joint
 _DAMPING = 1e-4  # of the squared singular values; far below those of any pose that is allowed
+_SMALL = 1e-9  # sine of an angle below which it is the angle
 _LARGEST_STEP = 0.2  # [rad] of one joint in one step of the inverse
 
 
@@ -122,11 +123,19 @@ def pseudo_inverse(jacobian_67: Vector) -> Vector:
     return np.asarray(np.linalg.solve(square, jacobian_67), dtype=np.float64).T
 
 
-def pose_error(links: Links, target: Pose) -> Vector:
-    """(6,) what is missing [m, rad] from the flange to the target, base frame."""
-    return np.concatenate(
-        [target.position - links.flange_position, rotation_between(links.flange_pose(), target)]
-    )
+def pose_error(links: Links, position: Vector, rotation: Vector) -> Vector:
+    """(6,) what is missing [m, rad] from the flange to a position (3,) and rotation (3, 3), base frame."""
+    error = np.empty(6)
+    error[:3] = position - links.flange_position
+    (_, a, b), (c, _, d), (e, f, _) = turn = (rotation @ links.flange_rotation.T).tolist()
+    x, y, z = (f - d) / 2, (b - e) / 2, (c - a) / 2
+    sine, cosine = sqrt(x * x + y * y + z * z), (turn[0][0] + turn[1][1] + turn[2][2] - 1) / 2
+    if cosine < -0.9:  # near half a turn the sine says nothing
+        error[3:] = rotation_vector_from_quaternion(quaternion_from_matrix(np.array(turn)))
+    else:
+        scale = atan2(sine, cosine) / sine if sine > _SMALL else 1.0
+        error[3:] = (x * scale, y * scale, z * scale)
+    return error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +161,8 @@ def inverse(
     """
     joints = start
     links = forward(joints)
-    error = pose_error(links, target)
+    rotation = matrix_from_quaternion(target.quaternion)
+    error = pose_error(links, target.position, rotation)
     for step in range(steps):
         largest = float(np.abs(error).max())
         if not largest > tolerance and (step > 0 or tendency is None):
@@ -165,7 +175,7 @@ def inverse(
         size = float(np.abs(change).max())
         joints = joints + (change if size <= _LARGEST_STEP else change * (_LARGEST_STEP / size))
         links = forward(joints)
-        error = pose_error(links, target)
+        error = pose_error(links, target.position, rotation)
     return Solution(joint_position=joints, links=links, jacobian=links.jacobian(), error=error)
 
 

@@ -5,7 +5,9 @@ straight motion at speed v it takes v/a + a/j, and v^2/2a + v a/2j of way. Any t
 the limits, whatever the time between ticks: that makes a stop that was judged safe stay safe.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -53,8 +55,9 @@ class Phases:
     @property
     def way(self) -> Vector:
         """Displacement until rest."""
-        return self.hull()[-1]
+        return self.hull[-1]
 
+    @cached_property
     def hull(self) -> Vector:
         """(7, 3) points whose convex hull holds the whole way, from 0 to the point of rest."""
         t1, t2, t3 = self.onset, self.middle, self.release
@@ -63,18 +66,16 @@ class Phases:
         v1 = -a1 * (t2 + t3 / 2)
         v2 = -a1 * (t3 / 2)
         p2 = p1 + (v1 + v2) * (t2 / 2)
-        return np.array(
-            [
-                np.zeros(3),
-                v0 * (t1 / 3),
-                v0 * (2 * t1 / 3) + a0 * (t1 * t1 / 6),
-                p1,
-                p1 + v1 * (t2 / 2),
-                p2,
-                p2 + v2 * (t3 / 3),
-            ]
-        )
+        hull = np.zeros((7, 3))
+        hull[1] = v0 * (t1 / 3)
+        hull[2] = v0 * (2 * t1 / 3) + a0 * (t1 * t1 / 6)
+        hull[3] = p1
+        hull[4] = p1 + v1 * (t2 / 2)
+        hull[5] = p2
+        hull[6] = p2 + v2 * (t3 / 3)
+        return hull
 
+    @cached_property
     def velocity_hull(self) -> Vector:
         """(5, 3) velocities whose convex hull with 0 holds every velocity on the way."""
         v0 = self.velocity
@@ -138,25 +139,39 @@ def phases(velocity: Vector, acceleration: Vector, greatest: float, jerk: float)
         change = strength * strength + aa + 2 * towards  # |braking - acceleration|^2
         return strength, middle, release, (jerk * onset) ** 2 - change
 
-    low, high = 0.0, 2 * greatest / jerk * (1 + 1e-9)
-    for _ in range(30):
-        onset = (low + high) / 2
-        if parts(onset)[3] >= 0:
-            high = onset
-        else:
-            low = onset
-    strength, middle, release, _ = parts(high)
-    lever = velocity + acceleration * (high / 2)
+    onset = _shortest(lambda onset: parts(onset)[3], 2 * greatest / jerk * (1 + 1e-9))
+    strength, middle, release, _ = parts(onset)
+    lever = velocity + acceleration * (onset / 2)
     norm = sqrt(float(lever @ lever))
     braking = lever * (-strength / norm) if norm > 0 else np.zeros(3)
     return Phases(
         velocity=velocity,
         acceleration=acceleration,
         braking=braking,
-        onset=high,
+        onset=onset,
         middle=middle,
         release=release,
     )
+
+
+def _shortest(in_hand: Callable[[float], float], longest: float) -> float:
+    """The least argument from which on `in_hand` is not negative, from above, by the Illinois rule."""
+    low, high = 0.0, longest
+    below, above = in_hand(low), in_hand(high)
+    if below >= 0:
+        return low
+    for _ in range(40):
+        if high - low <= 1e-6 * longest:
+            break
+        # aim a little above the root, so that the end that is kept is mostly the upper one
+        middle = high - above * (high - low) / (above - below) if above > 0 else high
+        middle = min(max(middle + 2e-7 * longest, low), high)
+        value = in_hand(middle)
+        if value >= 0:
+            high, above, below = middle, value, below / 2
+        else:
+            low, below, above = middle, value, above / 2
+    return high
 
 
 def stop_at_rest() -> Stop:

@@ -41,7 +41,7 @@ def cross(a: Vector, b: Vector) -> Vector:
 def too_fast(stop: Stop, arms: Vector, limits: SafetyLimits) -> list[Reason]:
     """Reasons against the speeds of the TCP and the tool points, now and on the way to rest."""
     reasons: list[Reason] = []
-    linear, angular = stop.linear.velocity_hull(), stop.angular.velocity_hull()
+    linear, angular = stop.linear.velocity_hull, stop.angular.velocity_hull
     profile = limits.profile
     fastest = _largest(linear)
     if not fastest <= profile.speed * (1 + _ROUNDING):
@@ -70,7 +70,7 @@ def crossed_walls(
     position: Vector, arms: Vector, before: Vector, stop: Stop, limits: SafetyLimits
 ) -> list[Reason]:
     """Reasons against a TCP at `position` with this stop ahead; `before` (n, 3) is where the points were."""
-    linear, angular = stop.linear.hull(), stop.angular.hull()
+    linear, angular = stop.linear.hull, stop.angular.hull
     swings = cross(angular[:, None], arms[None])  # (7, n, 3)
     largest = float((angular * angular).sum(axis=1).max())  # [rad^2]
     bend = 0.5 * largest * np.sqrt((arms * arms).sum(axis=1))  # [m] that the swing differs from its tangent

@@ -28,7 +28,7 @@ def stop_reason(
     if state.arm.fault is not None:
         return Reason(code="arm_fault", sentence=f"the arm reports {state.arm.fault}")
     arm = state.arm
-    measured = (arm.joint_position, arm.flange_pose.position, arm.flange_pose.quaternion)
+    measured = (arm.joint_position, arm.joint_velocity, arm.flange_pose.position, arm.flange_pose.quaternion)
     if not all(bool(np.isfinite(values).all()) for values in measured):
         return Reason(code="arm_not_finite", sentence="the arm's state holds values that are not finite")
     if not abs(now) < np.inf:

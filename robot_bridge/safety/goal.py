@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot_bridge import kinematics
 from robot_bridge.safety import envelope
 from robot_bridge.safety.limits import SafetyLimits
 from robot_bridge.safety.memory import Memory
 from robot_bridge.safety.motion import step_between
 from robot_bridge.safety.verdict import Reason, RobotState
-from robot_contract.pose import Pose, Vector
+from robot_contract.pose import Pose, Vector, quaternion_rotate
 
-_FASTEST = 0.95  # of the profile's speed: a target that moves faster is taken to have jumped
+_FASTEST = 0.95  # of the profile's speed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,15 +43,13 @@ def allowed_goal(
     if memory.proposed is not None:
         velocity = step_between(memory.proposed @ state.flange_from_tcp, wanted) / dt
         velocity[0, held] = 0.0
-        sizes = np.sqrt((velocity * velocity).sum(axis=1)).tolist()
-        profile = limits.profile
-        if not (sizes[0] <= _FASTEST * profile.speed and sizes[1] <= _FASTEST * profile.angular_speed):
+        if not _is_followed(velocity, limits):
             velocity = np.zeros((2, 3))
 
     lead = step_between(state.arm.flange_pose @ state.flange_from_tcp, tcp)
     gap, short = _shortened(gap, lead, limits.leash_distance, limits.leash_angle)
     if short:
-        velocity = np.zeros((2, 3))
+        velocity = _measured_velocity(state, limits)
         sentence = (
             f"the target leads the arm by more than {limits.leash_distance:g} m or {limits.leash_angle:g} rad"
         )
@@ -66,6 +65,22 @@ def allowed_goal(
             gap, velocity = gap * share, np.zeros((2, 3))
             reasons.extend(hits)
     return Goal(gap=gap, velocity=velocity, reasons=tuple(reasons))
+
+
+def _measured_velocity(state: RobotState, limits: SafetyLimits) -> Vector:
+    """(2, 3) of the TCP: the end of the leash moves with the arm, and stands when the arm is blocked."""
+    arm = state.arm
+    twist = kinematics.jacobian(arm.joint_position) @ arm.joint_velocity
+    offset = quaternion_rotate(arm.flange_pose.quaternion, state.flange_from_tcp.position)
+    velocity = np.array([twist[:3] + envelope.cross(twist[3:], offset), twist[3:]])
+    return velocity if _is_followed(velocity, limits) else np.zeros((2, 3))
+
+
+def _is_followed(velocity: Vector, limits: SafetyLimits) -> bool:
+    """Whether the profile can keep up with it; what is faster is taken to have jumped, and to stand."""
+    linear, angular = np.sqrt((velocity * velocity).sum(axis=1)).tolist()
+    profile = limits.profile
+    return linear <= _FASTEST * profile.speed and angular <= _FASTEST * profile.angular_speed
 
 
 def _shortened(gap: Vector, lead: Vector, distance: float, angle: float) -> tuple[Vector, bool]:
