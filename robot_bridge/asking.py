@@ -66,7 +66,13 @@ class PolicyStream(Protocol):
     def close(self) -> None: ...
 
 
-class PolicyConnection(Protocol):
+class Predictor(Protocol):
+    """A policy in process, or `BlockingPolicyClient`."""
+
+    def predict(self, observation: Observation) -> ActionChunk: ...
+
+
+class PolicyConnection(Predictor, Protocol):
     """What `BlockingPolicyClient` offers."""
 
     def get_contract(self, policy: str, *, timeout: float) -> PolicyContract: ...

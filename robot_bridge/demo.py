@@ -6,6 +6,7 @@ and prints its table; on a terminal it then leaves the console up until Ctrl-C.
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -179,7 +180,8 @@ def _run(
         lambda: is_serving(bridge_address),
     )
     start(system.console(port=ports.console, bridge=bridge_address), lambda: is_answering(url))
-    print(f"demo: the console is at {url}", flush=True)
+    link = _link(logs / "operator-console.log") or url
+    print(f"demo: the console is at {link}", flush=True)
 
     _call(
         [
@@ -190,11 +192,17 @@ def _run(
     for name, child in children.items():
         check_alive(name, child, logs)
     if stay:
-        print(f"demo: the console stays up at {url}; Ctrl-C ends everything", flush=True)
+        print(f"demo: the console stays up at {link}; Ctrl-C ends everything", flush=True)
         while True:
             time.sleep(0.5)
             for name, child in children.items():
                 check_alive(name, child, logs)
+
+
+def _link(log: Path) -> str | None:
+    """The link that the console printed; its token lets a browser in."""
+    found = re.search(r"http://\S+", log.read_text(errors="replace"))
+    return None if found is None else found.group()
 
 
 def _call(command: list[str]) -> None:

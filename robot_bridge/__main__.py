@@ -1,0 +1,100 @@
+"""`robot-bridge`: the robot computer's program."""
+
+import logging
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robot_bridge.modes import table_for_people
+from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
+from robot_bridge.running import RunOptions, check_rig, run_bridge
+from robot_contract.errors import CalibrationError, DeviceFault, RigError, SceneError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Run the bridge for a rig: control loop, policy client and operator service, until Ctrl-C.
+
+    Nothing moves before a person has armed the bridge and started a trial. Ctrl-C lets a moving arm
+    decelerate along its path, and then leaves it stopped.
+    """
+
+    rig: str = "mock"
+    """A shipped rig's name (`robot-bridge rigs` lists them) or the path of a rig file."""
+    policy_server: str = ""
+    """host:port of the policy server instead of the rig's own."""
+    address: str = ""
+    """host:port for OperatorService instead of the rig's own; loopback unless the rig names certificates."""
+    profile: str = ""
+    """A safety profile that is stricter than the rig's; a looser one is refused."""
+    recordings: Path | None = None
+    """Folder for recordings instead of the rig's own."""
+    dry_run: bool = False
+    """Compute and record everything, never move the arm or the gripper."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Read a rig file and say what is wrong with it, or what is in it. Opens no device."""
+
+    rig: Annotated[str, tyro.conf.Positional]
+    """A shipped rig's name or the path of a rig file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rigs:
+    """List the rigs that are shipped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modes:
+    """Print the table of modes and events, as it stands in the manual."""
+
+
+Command = Run | Check | Rigs | Modes
+
+
+def main(arguments: list[str] | None = None) -> None:
+    command: Command = tyro.cli(Command, prog="robot-bridge", description=__doc__, args=arguments)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    try:
+        match command:
+            case Run():
+                _run(command)
+            case Check():
+                print(check_rig(load_rig(find_rig(command.rig))))
+            case Rigs():
+                for name, path in shipped_rigs().items():
+                    print(f"{name:12} {path}")
+            case Modes():
+                print(table_for_people())
+    except (RigError, CalibrationError, SceneError, DeviceFault) as error:
+        print(f"robot-bridge: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run(command: Run) -> None:
+    logging.basicConfig(
+        level=command.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    ending = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: ending.set())
+    options = RunOptions(
+        policy_server=command.policy_server,
+        address=command.address,
+        profile=command.profile,
+        recordings=command.recordings,
+        dry_run=command.dry_run,
+    )
+    run_bridge(load_rig(find_rig(command.rig)), options, ending)
+
+
+if __name__ == "__main__":
+    main()

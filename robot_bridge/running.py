@@ -1,0 +1,105 @@
+"""What `robot-bridge run` does between reading the rig and Ctrl-C."""
+
+import dataclasses
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from robot_bridge.bridge import Bridge
+from robot_bridge.open_devices import open_devices
+from robot_bridge.operator_server import OperatorServer
+from robot_bridge.records import NoRecorder, Recorder
+from robot_bridge.rig import Rig
+from robot_bridge.safety import profile
+from robot_contract.canonical_json import digest
+from robot_contract.channel import TlsFiles
+from robot_contract.client import BlockingPolicyClient
+from robot_contract.policy_contract import as_document
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a command line may change: addresses and folders, and limits only to stricter ones."""
+
+    policy_server: str = ""
+    address: str = ""
+    profile: str = ""
+    recordings: Path | None = None
+    dry_run: bool = False
+
+
+def with_options(rig: Rig, options: RunOptions) -> Rig:
+    limits = rig.limits
+    if options.profile:
+        limits = limits.with_profile(profile(options.profile))
+    return dataclasses.replace(
+        rig,
+        limits=limits,
+        limits_digest=digest(as_document(limits)),
+        policy_server=dataclasses.replace(
+            rig.policy_server, address=options.policy_server or rig.policy_server.address
+        ),
+        operator=dataclasses.replace(rig.operator, address=options.address or rig.operator.address),
+        recording=dataclasses.replace(rig.recording, folder=options.recordings or rig.recording.folder),
+    )
+
+
+def open_recorder(rig: Rig) -> Recorder:
+    return NoRecorder()
+
+
+def run_bridge(rig: Rig, options: RunOptions, ending: threading.Event) -> None:
+    rig = with_options(rig, options)
+    server_tls = rig.policy_server.tls_folder
+    operator_tls = rig.operator.tls_folder
+    client = BlockingPolicyClient(
+        rig.policy_server.address,
+        tls=TlsFiles.in_folder(server_tls, "bridge") if server_tls is not None else None,
+    )
+    bridge = Bridge(rig, open_devices(rig), client, recorder=open_recorder(rig), dry_run=options.dry_run)
+    server = OperatorServer(
+        bridge,
+        rig.operator.address,
+        TlsFiles.in_folder(operator_tls, "bridge") if operator_tls is not None else None,
+    )
+    try:
+        bridge.start()
+        server.start()
+        _log.info(
+            "rig %s (%s, profile %s) serves operators on port %d and asks %s",
+            *(rig.name, rig.arm.driver, rig.limits.profile.name, server.port, rig.policy_server.address),
+        )
+        while not ending.wait(0.5):
+            if bridge.control.problems():
+                _log.error("%s", bridge.control.problems()[0])
+                break
+    finally:
+        bridge.close()
+        server.close()
+        client.close()
+
+
+def check_rig(rig: Rig) -> str:
+    """A summary of a rig for people."""
+    limits, p = rig.limits, rig.limits.profile
+    lines = [
+        f"rig       {rig.name} ({rig.file})",
+        f"arm       {rig.arm.driver} {rig.arm.id}, limits of {limits.arm.name}",
+        f"profile   {p.name}: {p.speed:g} m/s, {p.acceleration:g} m/s^2, {p.jerk:g} m/s^3",
+        f"          {p.angular_speed:g} rad/s, {p.angular_acceleration:g} rad/s^2",
+        f"workspace {limits.workspace.low.tolist()} to {limits.workspace.high.tolist()} m",
+        f"          table at {limits.table_height:g} m, {len(limits.keep_out)} keep-out boxes",
+        f"tool      {', '.join(point.name for point in limits.tool_points)}",
+        f"hold      {'the key has to be held' if rig.hold_to_run else 'no key needed (simulated robot)'}",
+        f"loop      {rig.control_rate_hz:g} Hz",
+    ]
+    for camera in rig.cameras:
+        lines.append(
+            f"camera    {camera.name}: {camera.driver} {camera.serial}, {camera.mount}, {camera.width}x"
+            f"{camera.height} at {camera.rate_hz:g} Hz; pictures over"
+            f" {rig.camera_age_limit(camera) * 1000:.0f} ms are not believed"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""From the loop's snapshot to the status that the operator sees."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_bridge.asking import PolicyAnswers
+from robot_bridge.loop import Snapshot
+from robot_bridge.rig import CameraRig, Rig
+from robot_bridge.watchdogs import FrameTrace
+from robot_contract.messages import (
+    BridgeStatus,
+    CameraStatus,
+    RecordingStatus,
+    TruthStatus,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surroundings:
+    """What the status says besides the loop's own snapshot."""
+
+    problems: tuple[str, ...]
+    answers: PolicyAnswers
+    recording: RecordingStatus
+    lease_holder: str
+    hold_age: float  # [s]
+    truth: TruthStatus | None
+
+
+def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float) -> BridgeStatus:
+    sensed, trial = snapshot.sensed, snapshot.trial
+    modes, ages = snapshot.modes, around.answers.ages
+    return BridgeStatus(
+        at=now,
+        rig=rig.name,
+        driver=rig.arm.driver,
+        mode=modes.mode,
+        why=modes.why,
+        problems=around.problems,
+        needs=modes.state.needs,
+        policy=trial.contract.name if trial is not None else "",
+        policy_digest=trial.contract.policy_digest if trial is not None else "",
+        trial_id=trial.setup.trial_id if trial is not None else "",
+        instruction=trial.instruction if trial is not None else "",
+        elapsed=trial.elapsed if trial is not None else 0.0,
+        time_limit=trial.setup.time_limit if trial is not None else 0.0,
+        verdict=Verdict(
+            kind=snapshot.verdict.kind, reasons=tuple(str(reason) for reason in snapshot.verdict.reasons)
+        ),
+        verdict_counts=dict(trial.verdict_counts.items()) if trial is not None else {},
+        tcp_pose=sensed.arm.flange_pose @ rig.flange_from_tcp,
+        joint_position=sensed.arm.joint_position,
+        tcp_speed=snapshot.tcp_speed,
+        gripper_width=sensed.gripper.width,
+        arm_age=now - sensed.arm.measured_at,
+        cameras=tuple(
+            _camera_status(rig, camera, sensed.traces.get(camera.name), now) for camera in rig.cameras
+        ),
+        server=rig.policy_server.address,
+        server_state=around.answers.state,
+        chunk_age=snapshot.chunk_age,
+        round_trip_p50=ages.quantile(0.5),
+        round_trip_p99=ages.quantile(0.99),
+        hold_required=rig.hold_to_run,
+        held=snapshot.held,
+        hold_age=around.hold_age,
+        lease_holder=around.lease_holder,
+        ticks=snapshot.ticks,
+        missed_ticks=snapshot.missed_ticks,
+        late_chunks=trial.late_chunks if trial is not None else 0,
+        recording=around.recording,
+        truth=around.truth,
+    )
+
+
+def _camera_status(rig: Rig, camera: CameraRig, trace: FrameTrace | None, now: float) -> CameraStatus:
+    return CameraStatus(
+        name=camera.name,
+        age=now - trace.exposed_at if trace is not None else float(np.inf),
+        age_limit=rig.camera_age_limit(camera),
+        rate=1.0 / trace.period if trace is not None and trace.period > 0 else 0.0,
+    )
