@@ -3,6 +3,10 @@
 B batch, S sequence, D width.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
@@ -43,6 +47,23 @@ class LanguageModel(nn.Module):
         self.model = LlamaModel(llama_config(config, tokens, causal=causal))
         if config.lm_head:
             self.lm_head = nn.Linear(config.hidden_size, config.vocabulary_size, bias=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LanguageModel:
+        """Every `.to(...)` comes through here: a change of precision must not reach the frequencies."""
+        super()._apply(fn, recurse)
+        self.restore_frequencies()
+        return self
+
+    def restore_frequencies(self) -> None:
+        """Recompute the rotary frequencies in float32: no checkpoint holds them.
+
+        Rounded to bfloat16 they would put a token at position 600 whole turns away.
+        """
+        rotary = self.model.rotary_emb
+        device = self.model.embed_tokens.weight.device
+        inv_freq, rotary.attention_scaling = rotary.compute_default_rope_parameters(rotary.config)
+        rotary.register_buffer("inv_freq", inv_freq.to(device), persistent=False)
+        rotary.register_buffer("original_inv_freq", inv_freq.clone().to(device), persistent=False)
 
     def embed(self, tokens: Tensor) -> Tensor:
         return self.model.embed_tokens(tokens)

@@ -208,7 +208,7 @@ class OftPolicy(nn.Module):
         """Take these tensors as the weights, without copying; every key and shape must match."""
         check_state(tensors, self)
         self.load_state_dict(tensors, strict=True, assign=True)
-        restore_buffers(self)
+        self.language_model.restore_frequencies()
 
 
 def build_policy(config: ModelConfig, *, seed: int) -> OftPolicy:
@@ -231,13 +231,3 @@ def check_state(tensors: dict[str, Tensor], policy: OftPolicy) -> None:
     missing = sorted(expected.keys() - tensors.keys())
     if missing:
         raise ContractError(f"weights: missing {len(missing)} keys, the first is {missing[0]!r}")
-
-
-def restore_buffers(policy: OftPolicy) -> None:
-    """Recompute what no checkpoint holds: the rotary frequencies, which a meta-device build leaves empty."""
-    rotary = policy.language_model.model.rotary_emb
-    if rotary.inv_freq.is_meta:
-        device = next(policy.language_model.parameters()).device
-        inv_freq, rotary.attention_scaling = rotary.compute_default_rope_parameters(rotary.config)
-        rotary.register_buffer("inv_freq", inv_freq.to(device), persistent=False)
-        rotary.register_buffer("original_inv_freq", inv_freq.clone().to(device), persistent=False)

@@ -203,6 +203,16 @@ def test_the_first_row_read_stands_on_the_action_prefix(x):
     assert layout.rows[0].tolist() == list(range(int(layout.rows[0, 0]), int(layout.last[0]) - 1))
 
 
+def test_half_precision_leaves_the_rotary_frequencies_alone():
+    policy = build_policy(MINIATURE, seed=0)
+    exact = 10000.0 ** -(torch.arange(0, 16, 2, dtype=torch.float64) / 16)
+    assert not torch.allclose(exact.bfloat16().double(), exact, rtol=1e-3)
+    for same in (policy, policy.bfloat16(), OftPolicy.on_meta(MINIATURE).to_empty(device="cpu")):
+        found = same.language_model.model.rotary_emb.inv_freq
+        assert found.dtype == torch.float32
+        assert torch.allclose(found.double(), exact, rtol=1e-6)
+
+
 def test_rlinf_checkpoints_have_no_stop_token_and_read_the_same_rows(x):
     official = sequence.lay_out(x.tokens, x.mask, MINIATURE)
     rlinf = sequence.lay_out(x.tokens, x.mask, replace(MINIATURE, sequence="rlinf"))
