@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,49 +116,46 @@ def end(child: subprocess.Popen[bytes]) -> None:
             child.wait()
 
 
-def demo(
-    *,
-    once: bool = False,
-    checkpoint: Path | None = None,
-    trials: int = 3,
-    policy_port: int = 50051,
-    bridge_port: int = 50052,
-    console_port: int = 8080,
-    logs: Path = Path("runs/demo"),
-) -> None:
-    """Run policy server, bridge on the twin and console together on this machine.
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    once: bool = False
+    """Exit after the study, also on a terminal."""
+    checkpoint: Path | None = None
+    """A checkpoint folder; without one a small policy with random weights is made, which moves the arm
+    through the whole chain but does not solve the task."""
+    trials: int = 3
+    """How many trials the study has."""
+    policy_port: int = 50051
+    """Port of the policy server; 0 takes a free one."""
+    bridge_port: int = 50052
+    """Port of the bridge; 0 takes a free one."""
+    console_port: int = 8080
+    """Port of the console; 0 takes a free one."""
+    logs: Path = Path("runs/demo")
+    """Folder for logs and recordings."""
 
-    Args:
-        once: Exit after the study, also on a terminal.
-        checkpoint: A checkpoint folder; without one a small policy with random weights is made, which
-            moves the arm through the whole chain but does not solve the task.
-        trials: How many trials the study has.
-        policy_port: Port of the policy server; 0 takes a free one.
-        bridge_port: Port of the bridge; 0 takes a free one.
-        console_port: Port of the console; 0 takes a free one.
-        logs: Folder for logs and recordings.
-    """
+
+def demo(options: DemoOptions) -> None:
     ports = Ports(
-        policy=policy_port or free_port(),
-        bridge=bridge_port or free_port(),
-        console=console_port or free_port(),
+        policy=options.policy_port or free_port(),
+        bridge=options.bridge_port or free_port(),
+        console=options.console_port or free_port(),
     )
-    stay = not once and sys.stdin.isatty()
     try:
         with _terminate_like_interrupt(), ExitStack() as stack:
-            _run(stack, ports=ports, checkpoint=checkpoint, trials=trials, logs=logs, stay=stay)
+            _run(stack, options, ports)
     except DemoError as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:
         print("demo: ended")
 
 
-def _run(
-    stack: ExitStack, *, ports: Ports, checkpoint: Path | None, trials: int, logs: Path, stay: bool
-) -> None:
+def _run(stack: ExitStack, options: DemoOptions, ports: Ports) -> None:
+    logs = options.logs
     for name in ("policy", "bridge", "console"):
         check_free(name, getattr(ports, name))
     logs.mkdir(parents=True, exist_ok=True)
+    checkpoint = options.checkpoint
     if checkpoint is None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touchdown-")))
         checkpoint = folder / "put-on"
@@ -186,12 +184,12 @@ def _run(
     _call(
         [
             *(sys.executable, "-m", "operator_console", "demo-study"),
-            *("--bridge", bridge_address, "--trials", str(trials)),
+            *("--bridge", bridge_address, "--trials", str(options.trials)),
         ]
     )
     for name, child in children.items():
         check_alive(name, child, logs)
-    if stay:
+    if not options.once and sys.stdin.isatty():
         print(f"demo: the console stays up at {link}; Ctrl-C ends everything", flush=True)
         while True:
             time.sleep(0.5)
