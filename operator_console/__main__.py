@@ -27,7 +27,7 @@ from robot_contract.errors import BridgeUnavailable, StudyError
 class Bridge:
     """Where the robot bridge is, and how it knows this console."""
 
-    bridge: str = "127.0.0.1:50062"
+    bridge: str = "127.0.0.1:50052"
     """host:port of the bridge's operator service."""
     tls: Path | None = None
     """Folder with ca.pem, console.pem and console.key, as `policy-server make-certs` writes it. Needed when

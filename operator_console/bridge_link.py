@@ -15,7 +15,7 @@ from robot_contract.errors import BridgeUnavailable, WireError
 from robot_contract.messages import BridgeStatus, CameraFrame, OperatorEvent
 
 STATUS_RATE_HZ = 10.0
-PICTURE_RATE_HZ = 15.0
+PICTURE_RATE_HZ = 10.0
 RETRY_SECONDS = 1.0
 SILENT_AFTER = 1.0  # [s] without a status
 STOP_SECONDS = 2.0  # [s] to wait for the bridge's answer to a stop
@@ -69,6 +69,11 @@ class BridgeLink:
         if not self.status_age <= SILENT_AFTER:
             return f"The bridge has said nothing for {self.status_age:.1f} s."
         return ""
+
+    @property
+    def is_hold_required(self) -> bool:
+        """Does the rig that is connected now want a key to be held?"""
+        return self.status is not None and not self.sentence and self.status.hold_required
 
     def listen(self, listener: Callable[[str | None], None]) -> None:
         """`listener(None)` is called for a new status, `listener(camera)` for a new picture."""

@@ -1,6 +1,7 @@
 """Carries heartbeats from one page to the bridge and nonces back. It never makes a heartbeat itself.
 
-The open stream is the lease: it is opened for the page that has control and closed with it.
+The open stream is the lease: it is opened for the page that has control and closed with it. A rig without
+hold-to-run leaves its lease free, so that an unattended study can command it.
 """
 
 import asyncio
@@ -12,11 +13,19 @@ from robot_contract.errors import BridgeUnavailable, WireError
 from robot_contract.messages import Heartbeat, HoldState
 
 RETRY_SECONDS = 1.0
+LOOK_SECONDS = 0.1  # [s] between two looks whether the rig wants a key to be held
 
 
 class HoldRelay:
-    def __init__(self, client: OperatorClient, say: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        client: OperatorClient,
+        *,
+        is_required: Callable[[], bool],
+        say: Callable[[dict[str, Any]], None],
+    ) -> None:
         self._client = client
+        self._is_required = is_required
         self._say = say
         self._newest: Heartbeat | None = None
         self._wake = asyncio.Event()
@@ -29,6 +38,8 @@ class HoldRelay:
     async def run(self, hold_state: Callable[[HoldState], None]) -> None:
         """Keep a hold stream open until cancelled."""
         while True:
+            while not self._is_required():
+                await asyncio.sleep(LOOK_SECONDS)
             self._newest = None
             try:
                 async with self._client.hold_to_run() as stream:

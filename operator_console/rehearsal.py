@@ -35,6 +35,14 @@ _FOLLOWING: dict[tuple[str, m.Mode], m.Mode] = {
     ("clear", "FAULT"): "IDLE",
 }
 
+_NEEDS: dict[m.Mode, str] = {
+    "IDLE": "prepare a trial and arm",
+    "ARMED": "start, or disarm",
+    "RUNNING": "keep holding the key; pause or stop",
+    "HOLDING": "press and hold the key to go on, or disarm",
+    "FAULT": "remove the cause, then clear",
+}
+
 
 def first_status(cameras: tuple[str, ...], *, hold_required: bool) -> m.BridgeStatus:
     return m.BridgeStatus(
@@ -44,7 +52,7 @@ def first_status(cameras: tuple[str, ...], *, hold_required: bool) -> m.BridgeSt
         mode="IDLE",
         why="the rehearsal has just started",
         problems=(),
-        needs="prepare a trial",
+        needs=_NEEDS["IDLE"],
         policy="",
         policy_digest="",
         trial_id="",
@@ -127,12 +135,12 @@ class RehearsalBridge(OperatorServiceServicer):
             if self.status.mode == "RUNNING":
                 self._run()
             elif self.status.mode == "HOLDING" and self.status.why == "the key is released" and held:
-                self.say(mode="RUNNING", why="the key is held")
+                self.say(mode="RUNNING", why="the key is held", needs=_NEEDS["RUNNING"])
 
     def _run(self) -> None:
         status = self.status
         if status.hold_required and not status.held:
-            self.say(mode="HOLDING", why="the key is released", needs="press and hold the key")
+            self.say(mode="HOLDING", why="the key is released", needs=_NEEDS["HOLDING"])
             return
         elapsed = status.elapsed + TICK_SECONDS
         success = elapsed >= self.succeeds_after
@@ -140,7 +148,7 @@ class RehearsalBridge(OperatorServiceServicer):
         truth = None if status.truth is None else replace(status.truth, success=success)
         self.say(elapsed=elapsed, verdict_counts=counts, truth=truth)
         if elapsed >= status.time_limit:
-            self.say(mode="ARMED", why="the time limit is reached", needs="disarm")
+            self.say(mode="ARMED", why="the time limit is reached", needs=_NEEDS["ARMED"])
 
     async def Prepare(self, request: pb.TrialSetup, context: Any) -> pb.BridgeStatus:
         setup = wire.trial_setup_from_wire(request)
@@ -155,7 +163,7 @@ class RehearsalBridge(OperatorServiceServicer):
             time_limit=setup.time_limit,
             elapsed=0.0,
             verdict_counts={"PASS": 0, "CLAMP": 0, "HOLD": 0, "STOP": 0},
-            needs="arm",
+            needs=_NEEDS[self.status.mode],
             truth=truth,
         )
         return wire.bridge_status_to_wire(self.status)
@@ -172,7 +180,11 @@ class RehearsalBridge(OperatorServiceServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, sentence)
             raise AssertionError("abort raises")
         self.events.append(event)
-        self.say(mode=following, why=f"{event.action} by {event.operator or 'nobody named'}")
+        self.say(
+            mode=following,
+            why=f"{event.action} by {event.operator or 'nobody named'}",
+            needs=_NEEDS[following],
+        )
         return wire.bridge_status_to_wire(self.status)
 
     async def HoldToRun(

@@ -38,7 +38,7 @@ class PageSocket:
         self._link = link
         self._control = control
         self._feed = PageFeed(link, clock=link.clock)
-        self._relay = HoldRelay(link.client, self._feed.say)
+        self._relay = HoldRelay(link.client, is_required=lambda: link.is_hold_required, say=self._feed.say)
         self._holding: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 

@@ -10,7 +10,7 @@ const WORDS = { IDLE: "Idle", ARMED: "Armed", RUNNING: "Running", HOLDING: "Hold
 const SENSIBLE = {
   IDLE: ["arm"],
   ARMED: ["start", "disarm"],
-  RUNNING: ["pause"],
+  RUNNING: ["pause", "disarm"],
   HOLDING: ["start", "pause", "disarm"],
   FAULT: ["clear"],
   UNKNOWN: [],
@@ -45,6 +45,10 @@ const LITTLE_DISK = 2e9; // [bytes]
 function connections(status, link) {
   const items = [["Bridge", link.connected ? "good" : "bad", link.connected ? link.address : link.sentence]];
   if (!status) return items;
+  if (!link.connected) {
+    const names = ["Policy server", ...status.cameras.map(({ name }) => `Camera ${name}`), "Arm", "Recorder", "Disk", "Hold key"];
+    return [...items, ...names.map((name) => [name, "off", "unknown"])];
+  }
   const served = status.server_state === "connected";
   items.push(["Policy server", served ? "good" : "bad", served ? `${status.server || "connected"}` : status.server_state]);
   for (const camera of status.cameras) {
@@ -129,18 +133,18 @@ export function showStatus(status) {
   const { verdict, verdict_counts: counts } = status;
   byId("verdict").dataset.kind = verdict.kind;
   const total = ["PASS", "CLAMP", "HOLD", "STOP"].map((kind) => `${kind} ${counts[kind] ?? 0}`).join(" · ");
-  setText(byId("verdict"), [`Verdict ${verdict.kind}`, verdict.reasons.join("; "), total].filter(Boolean).join("\n"));
+  setText(byId("verdict"), [verdict.kind, verdict.reasons.join("; "), total].filter(Boolean).join("\n"));
 
   const [x, y, z] = status.tcp_pose.position;
   rows(byId("robot-rows"), [
-    ["Tool centre x y z", `${number(x, 3)}  ${number(y, 3)}  ${number(z, 3)} m`],
+    ["Tool x y z", `${number(x, 3)}  ${number(y, 3)}  ${number(z, 3)} m`],
     ["Tool speed", `${number(status.tcp_speed, 3)} m/s`],
     ["Gripper", status.gripper_width == null ? "–" : `${(status.gripper_width * 1000).toFixed(1)} mm`],
-    ["Joints 1–7", `${status.joint_position.map((angle) => number(angle, 2)).join("  ")} rad`],
+    ["Joints [rad]", status.joint_position.map((angle) => number(angle, 2)).join("  ")],
     ["Arm state", status.arm_age == null ? "never" : `${milliseconds(status.arm_age)} old`],
   ]);
   rows(byId("loop-rows"), [
-    ["Image to action, p50 / p99", `${milliseconds(status.round_trip_p50)} / ${milliseconds(status.round_trip_p99)}`],
+    ["Image to action p50 / p99", `${milliseconds(status.round_trip_p50)} / ${milliseconds(status.round_trip_p99)}`],
     ["Past the last action", milliseconds(status.chunk_age)],
     ["Ticks / missed", `${status.ticks} / ${status.missed_ticks}`],
     ["Late chunks", `${status.late_chunks}`],

@@ -212,6 +212,19 @@ def test_the_console_adds_no_heartbeat_of_its_own(channel: ClientConnection, sta
     assert len(stage.bridge.heartbeats) == 1
 
 
+def test_a_rig_without_hold_to_run_keeps_its_lease_free(channel: ClientConnection, stage: Any) -> None:
+    next_of(channel, "hold")
+    stage.on_loop(stage.bridge.close)
+    stage.bridge.say(hold_required=False)
+    stage.on_loop(lambda: stage.bridge.start(f"127.0.0.1:{stage.bridge_port}"))
+    for _ in range(40):
+        status = next_of(channel, "status")
+        if status["bridge"]["connected"] and not status["status"]["hold_required"]:
+            break
+    for _ in range(5):
+        assert next_of(channel, "status")["status"]["lease_holder"] == ""
+
+
 def test_commands_pass_for_the_page_that_has_control(
     channel: ClientConnection, operator: httpx.Client, stage: Any
 ) -> None:
