@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from robot_bridge.demo import DemoOptions, demo
+from robot_bridge.demo import Demo, run_demo
 from robot_bridge.modes import table_for_people
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, check_rig, run_bridge
@@ -59,16 +59,6 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Demo:
-    """The whole chain on this machine, no robot and no GPU: policy server, bridge on the twin, console.
-
-    Runs a short study and prints its table; on a terminal the console then stays up until Ctrl-C.
-    """
-
-    options: tyro.conf.OmitArgPrefixes[DemoOptions] = DemoOptions()
-
-
 Command = Run | Check | Rigs | Modes | Demo
 
 
@@ -86,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
             case Modes():
                 print(table_for_people())
             case Demo():
-                demo(command.options)
+                run_demo(command)
     except (RigError, CalibrationError, SceneError, DeviceFault) as error:
         print(f"robot-bridge: {error}", file=sys.stderr)
         sys.exit(2)

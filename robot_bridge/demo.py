@@ -117,7 +117,12 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoOptions:
+class Demo:
+    """The whole chain on this machine, no robot and no GPU: policy server, bridge on the twin, console.
+
+    Runs a short study and prints its table; on a terminal the console then stays up until Ctrl-C.
+    """
+
     once: bool = False
     """Exit after the study, also on a terminal."""
     checkpoint: Path | None = None
@@ -135,7 +140,7 @@ class DemoOptions:
     """Folder for logs and recordings."""
 
 
-def demo(options: DemoOptions) -> None:
+def run_demo(options: Demo) -> None:
     ports = Ports(
         policy=options.policy_port or free_port(),
         bridge=options.bridge_port or free_port(),
@@ -150,7 +155,7 @@ def demo(options: DemoOptions) -> None:
         print("demo: ended")
 
 
-def _run(stack: ExitStack, options: DemoOptions, ports: Ports) -> None:
+def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
     logs = options.logs
     for name in ("policy", "bridge", "console"):
         check_free(name, getattr(ports, name))
