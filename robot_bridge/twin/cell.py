@@ -28,6 +28,7 @@ _TABLE_CENTRE = (0.40, 0.0, -0.025)
 _TABLE_HALF = (0.62, 0.75, 0.025)
 _FLOOR = -0.75  # [m]
 _ROLLING = (0.01, 0.0003)  # torsional and rolling friction of things [m]
+_PART_TEXTURE = 128  # [px] side of a part's texture
 GAP = 0.0005  # [m] above the table when placed
 
 ARM_XML = files("robot_bridge.twin").joinpath("fr3.xml")
@@ -67,6 +68,26 @@ def _texture(spec: Any, name: str, seed: int = 0) -> None:
     texture.data = picture.tobytes()
     material = spec.add_material(name=name, specular=0.15, shininess=0.25)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+
+
+def _wrapping(spec: Any, name: str) -> str:
+    """Add a material that shows the texture upright on every side of a part; return its name."""
+    material_name = f"{name} wrapped"
+    if spec.material(material_name) is None:
+        picture = draw_texture(name, size=_PART_TEXTURE)
+        # The cube's sides are +x -x +y -y +z -z of the part; MuJoCo lays the first three down sideways.
+        sides = [np.rot90(picture, quarter) for quarter in (1, -1, 2, 0, 0, 0)]
+        texture = spec.add_texture(
+            name=material_name,
+            type=mujoco.mjtTexture.mjTEXTURE_CUBE,
+            width=_PART_TEXTURE,
+            height=6 * _PART_TEXTURE,
+            nchannel=3,
+        )
+        texture.data = np.concatenate(sides).tobytes()
+        material = spec.add_material(name=material_name, specular=0.15, shininess=0.25)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = material_name
+    return material_name
 
 
 def _add_light(spec: Any, light: Light) -> None:
@@ -162,8 +183,7 @@ def _add_part(spec: Any, body: Any, part: Part, thing: Thing, mass: float) -> No
         rgba=part.rgba,
     )
     if part.texture is not None:
-        _texture(spec, part.texture)
-        geom.material = part.texture
+        geom.material = _wrapping(spec, part.texture)
     if part.touchable:
         geom.mass, geom.condim = mass, 4
         geom.friction = [thing.friction, *_ROLLING]
