@@ -147,7 +147,7 @@ def test_blocking_stream(address: str) -> None:
 def test_a_server_that_is_not_there_is_said_so() -> None:
     with (
         BlockingPolicyClient("127.0.0.1:1") as client,
-        pytest.raises(PolicyUnavailable, match=r"policy server 127\.0\.0\.1:1: (UNAVAILABLE|DEADLINE_EXCEEDED)"),
+        pytest.raises(PolicyUnavailable, match=r"127\.0\.0\.1:1: (UNAVAILABLE|DEADLINE_EXCEEDED)"),
     ):
         client.get_contract("put-on", timeout=2.0)
 
