@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from report import arguments, publish, table
+from report import parser, report
 
 from robot_bridge.scene.splits import AXES, draw_scene
 from robot_bridge.twin.expert_trial import run_expert
@@ -119,7 +119,9 @@ def reset_times(resets: int) -> list[float]:
 
 
 def main() -> None:
-    options = arguments(__doc__, episodes=int)
+    arguments = parser(__doc__)
+    arguments.add_argument("--episodes", type=int, help="of the expert per split (100, quick 5)")
+    options = arguments.parse_args()
     episodes: int = options.episodes if options.episodes is not None else 5 if options.quick else 100
     seconds = 10 if options.quick else 60
     figures = real_time(seconds)
@@ -138,10 +140,7 @@ def main() -> None:
             split: [sum(trial.succeeded for trial in done), len(done)] for split, done in trials.items()
         }
         n["expert"] = episodes
-    print(
-        table(["figure", "value", "n"], [[name, value, n.get(name, "")] for name, value in figures.items()])
-    )
-    publish(figures, n=n, distributions=("mujoco", "numpy"), file=options.json)
+    report(figures, n=n, packages=("mujoco", "numpy"), json_to=options.json)
 
 
 if __name__ == "__main__":
