@@ -11,16 +11,15 @@ import pytest
 
 from robot_bridge.scene.catalogue import catalogue
 from robot_bridge.scene.expert import expert_action
+from robot_bridge.scene.foresight import expert_chunk, foresee
 from robot_bridge.scene.grasping import grasp_of, hand_yaw, nearest_yaw, pointing_down
 from robot_bridge.scene.perturbation import draw_bursts, is_demonstration, perturb
 from robot_bridge.scene.protocol import EPISODE_STEPS, MAX_ROTATION, MAX_TRANSLATION, OPEN_WIDTH
 from robot_bridge.scene.scene import Placement, Scene
 from robot_bridge.scene.splits import draw_scene, split_names
-from robot_bridge.scene.success import Progress, Stage, advance, is_above
-from robot_bridge.scene.truth import LEFT_FINGER, RIGHT_FINGER, TABLE, SceneTruth, contact_pair
-from robot_contract.pose import Pose, Vector, apply_delta, interpolate, quaternion_from_rotation_vector
-
-_FINGER_STEP = 0.010  # [m] of the width per control step
+from robot_bridge.scene.success import Progress, Stage, advance
+from robot_bridge.scene.truth import TABLE, SceneTruth, contact_pair
+from robot_contract.pose import Pose, Vector, quaternion_from_rotation_vector
 
 
 def upright(x: float, y: float, z: float, yaw: float) -> Pose:
@@ -30,80 +29,46 @@ def upright(x: float, y: float, z: float, yaw: float) -> Pose:
 
 
 class KinematicCell:
+    """The expert's own foresight as a world, with somebody who moves things."""
+
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         start = scene.start
-        pose = Pose(position=np.array([start.x, start.y, start.z]), quaternion=pointing_down(start.yaw))
-        self.sent = self.tcp = pose
-        self.width = OPEN_WIDTH
-        self.poses = {p.name: upright(p.x, p.y, 0.0, p.yaw) for p in (*scene.objects, *scene.receptacles)}
-        self.held_in_tcp: Pose | None = None
-        self.steps = 0
-
-    def truth(self) -> SceneTruth:
-        name = self.scene.target_object
-        pairs: set[tuple[str, str]] = set()
-        if self.held_in_tcp is not None:
-            pairs |= {contact_pair(LEFT_FINGER, name), contact_pair(RIGHT_FINGER, name)}
-        truth = self._truth(frozenset(pairs))
-        if self.poses[name].position[2] <= 0.001:
-            pairs.add(contact_pair(name, TABLE))
-        elif self._support(truth) >= self.poses[name].position[2] - 0.001:
-            pairs.add(contact_pair(name, self.scene.target_receptacle))
-        return self._truth(frozenset(pairs))
-
-    def _truth(self, contacts: frozenset[tuple[str, str]]) -> SceneTruth:
-        return SceneTruth(
-            time=self.steps / 10,
-            poses=dict(self.poses),
-            speeds=dict.fromkeys(self.poses, 0.0),
-            contacts=contacts,
-            tcp_pose=self.tcp,
-            commanded_tcp_pose=self.sent,
-            gripper_width=self.width,
+        hand = Pose(position=np.array([start.x, start.y, start.z]), quaternion=pointing_down(start.yaw))
+        placed = [*scene.objects, *scene.receptacles]
+        self.truth = SceneTruth(
+            time=0.0,
+            poses={p.name: upright(p.x, p.y, 0.0, p.yaw) for p in placed},
+            speeds=dict.fromkeys([p.name for p in placed], 0.0),
+            contacts=frozenset(contact_pair(p.name, TABLE) for p in placed),
+            tcp_pose=hand,
+            commanded_tcp_pose=hand,
+            gripper_width=OPEN_WIDTH,
         )
 
-    def _support(self, truth: SceneTruth) -> float:
-        over = is_above(truth, self.scene.target_object, self.scene.target_receptacle)
-        return self.scene.receptacle.floor if over else 0.0
+    @property
+    def is_holding(self) -> bool:
+        return self.truth.is_grasped(self.scene.target_object)
 
     def step(self, action: Vector) -> None:
-        self.steps += 1
+        before = self.truth.time
+        self.truth = foresee(self.truth, self.scene, action)
         move = self.scene.move
-        if move is not None and self.steps == round(10 * move.after) and self.held_in_tcp is None:
-            self.poses[move.to.name] = upright(move.to.x, move.to.y, 0.0, move.to.yaw)
-        self.sent = apply_delta(self.sent, action[:3], action[3:6], "base")
-        self.tcp = interpolate(self.tcp, self.sent, 0.7)
-        name, thing = self.scene.target_object, self.scene.target
-        wanted = action[6] * OPEN_WIDTH
-        stop = 0.0
-        grasp = grasp_of(thing, self.poses[name], hand_yaw(self.tcp))
-        off = self.tcp.position - grasp.position
-        between = np.hypot(*off[:2]) < 0.016 and abs(off[2]) < 0.015
-        if between or self.held_in_tcp is not None:
-            stop = thing.grasp_width
-        self.width = max(stop, self.width + float(np.clip(wanted - self.width, -_FINGER_STEP, _FINGER_STEP)))
-        if self.held_in_tcp is None and stop and self.width <= stop and wanted < stop:
-            self.held_in_tcp = self.tcp.inverse() @ self.poses[name]
-        if self.held_in_tcp is not None:
-            self.poses[name] = self.tcp @ self.held_in_tcp
-            if self.width > stop + 0.001:
-                self.held_in_tcp = None
-                x, y, _ = self.poses[name].position
-                at_rest = upright(x, y, self._support(self.truth()), 0.0)
-                self.poses[name] = dataclasses.replace(self.poses[name], position=at_rest.position)
+        if move is not None and before < move.after <= self.truth.time and not self.is_holding:
+            there = upright(move.to.x, move.to.y, 0.0, move.to.yaw)
+            self.truth = dataclasses.replace(self.truth, poses={**self.truth.poses, move.to.name: there})
 
 
 def run(scene: Scene, noise_seed: int | None = None, steps: int = EPISODE_STEPS) -> tuple[Progress, int]:
     cell, progress = KinematicCell(scene), Progress()
     bursts = draw_bursts(noise_seed or 0, steps)
     for step in range(steps):
-        action = expert_action(cell.truth(), scene)
+        action = expert_action(cell.truth, scene)
         assert np.linalg.norm(action[:3]) <= MAX_TRANSLATION
         assert np.linalg.norm(action[3:6]) <= MAX_ROTATION
         assert 0.0 <= action[6] <= 1.0
         cell.step(action if noise_seed is None else perturb(action, bursts, step))
-        progress = advance(progress, cell.truth(), scene)
+        progress = advance(progress, cell.truth, scene)
         if progress.succeeded_at is not None:
             return progress, step + 1
     return progress, steps
@@ -127,12 +92,12 @@ def test_a_dropped_object_is_taken_again() -> None:
     cell, progress = KinematicCell(scene), Progress()
     dropped = False
     for _ in range(2 * EPISODE_STEPS):
-        action = expert_action(cell.truth(), scene)
+        action = expert_action(cell.truth, scene)
         if progress.furthest is Stage.LIFT and not dropped:
             action = np.array([*action[:6], 1.0])
-            dropped = cell.held_in_tcp is None
+            dropped = not cell.is_holding
         cell.step(action)
-        progress = advance(progress, cell.truth(), scene)
+        progress = advance(progress, cell.truth, scene)
     assert dropped
     assert progress.succeeded_at is not None
 
@@ -141,7 +106,7 @@ def test_the_action_depends_on_the_state_alone() -> None:
     scene = draw_scene("train", 5)
     cell = KinematicCell(scene)
     for _ in range(60):
-        truth = cell.truth()
+        truth = cell.truth
         action = expert_action(truth, scene)
         assert np.array_equal(action, expert_action(dataclasses.replace(truth, time=99.0), scene))
         cell.step(action)
@@ -151,8 +116,8 @@ def test_after_success_the_hand_opens_and_rises_clear() -> None:
     scene = draw_scene("train", 1)
     cell = KinematicCell(scene)
     for _ in range(EPISODE_STEPS):
-        cell.step(expert_action(cell.truth(), scene))
-    truth = cell.truth()
+        cell.step(expert_action(cell.truth, scene))
+    truth = cell.truth
     assert truth.gripper_width == pytest.approx(OPEN_WIDTH)
     assert truth.tcp_pose.position[2] > truth.poses[scene.target_object].position[2] + 0.10
     assert expert_action(truth, scene)[:6] == pytest.approx(np.zeros(6), abs=1e-6)
@@ -218,9 +183,24 @@ def test_a_neighbour_is_cleared_while_flying() -> None:
     )
     cell, progress = KinematicCell(scene), Progress()
     for _ in range(EPISODE_STEPS):
-        cell.step(expert_action(cell.truth(), scene))
-        progress = advance(progress, cell.truth(), scene)
-        over = np.abs(cell.poses["butter"].position[:2] - [0.50, 0.0]) < [0.08, 0.06]
+        cell.step(expert_action(cell.truth, scene))
+        progress = advance(progress, cell.truth, scene)
+        over = np.abs(cell.truth.poses["butter"].position[:2] - [0.50, 0.0]) < [0.08, 0.06]
         if over.all():
-            assert cell.poses["butter"].position[2] > catalogue().object("milk_carton").height
+            assert cell.truth.poses["butter"].position[2] > catalogue().object("milk_carton").height
+    assert progress.furthest is Stage.PLACE
+
+
+def test_a_chunk_is_what_the_expert_would_do_step_by_step() -> None:
+    scene = draw_scene("train", 2)
+    cell, progress = KinematicCell(scene), Progress()
+    chunk = expert_chunk(cell.truth, scene, 5)
+    assert chunk.shape == (5, 7)
+    for action in chunk:
+        assert np.array_equal(action, expert_action(cell.truth, scene))
+        cell.step(action)
+    for _ in range(EPISODE_STEPS // 8):
+        for action in expert_chunk(cell.truth, scene, 8):
+            cell.step(action)
+            progress = advance(progress, cell.truth, scene)
     assert progress.furthest is Stage.PLACE
