@@ -54,14 +54,21 @@ class Links:
 
     def jacobian(self) -> Vector:
         """(6, 7) velocity [m/s, rad/s] of the flange, base frame, per joint speed."""
-        axes = self.axes.T
-        arms = (self.flange_position - self.origins).T
         jacobian = np.empty((6, 7))
-        jacobian[0] = axes[1] * arms[2] - axes[2] * arms[1]
-        jacobian[1] = axes[2] * arms[0] - axes[0] * arms[2]
-        jacobian[2] = axes[0] * arms[1] - axes[1] * arms[0]
-        jacobian[3:] = axes
+        jacobian[:3] = self._velocities(self.flange_position)
+        jacobian[3:] = self.axes.T
         return jacobian
+
+    def elbow_jacobian(self) -> Vector:
+        """(3, 7) velocity [m/s] of the elbow per joint speed; the joints after it do not move it."""
+        jacobian = self._velocities(self.elbow)
+        jacobian[:, _ELBOW:] = 0.0
+        return jacobian
+
+    def _velocities(self, point: Vector) -> Vector:
+        """(3, 7) of a point that all joints move."""
+        (a0, a1, a2), (b0, b1, b2) = self.axes.T, (point - self.origins).T
+        return np.array([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0])
 
 
 def forward(joint_position: Vector | Sequence[float]) -> Links:

@@ -5,6 +5,7 @@ allow it; else the nearest thing to it that they allow; else the stop that was j
 So there is always a safe next tick, whatever comes in and however irregularly.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ from robot_contract.pose import Pose, Vector, quaternion_from_rotation_vector, q
 
 SHORTEST_PERIOD = 1e-3  # [s] sooner than this after the last target, that target is repeated
 _SHARE = 0.999  # of the limits, for the stops that every state keeps in hand
+_ANGULAR_SHARE = 0.99  # leaves room for what rotation vectors do not add up to within one tick
+_SLOWER = 0.3  # of the pace, where the first pursuit is not allowed
 _ROUNDING = 1 + 1e-9
 
 
@@ -125,8 +128,6 @@ def _unchanged(
     """The target as it is, if every limit allows it; else why not."""
     if goal.reasons:
         return None, []
-    if not memory.is_on_target():
-        return None, [Reason(code="behind", sentence="catching up with the target")]
     if memory.is_at_rest() and flange_pose == memory.sent.flange_pose:
         step = Step(way=np.zeros((2, 3)), velocity=np.zeros((2, 3)), acceleration=np.zeros((2, 3)))
         return _judged(step, flange_pose, limits, memory, scene)
@@ -157,6 +158,8 @@ def _unchanged(
         size = max(float(np.sqrt(value[row] @ value[row])) for value in values)
         if not size <= limit * _ROUNDING:
             reasons.append(Reason(code=code, sentence=f"asked for {size:.3g} {unit}, limit {limit:g} {unit}"))
+    if not memory.is_on_target() and not reasons:
+        reasons.append(Reason(code="behind", sentence="catching up with the target"))
     if reasons:
         return None, reasons
     step = Step(way=goal.gap, velocity=motion.end_velocity, acceleration=motion.end_acceleration)
@@ -166,7 +169,8 @@ def _unchanged(
     return judged, against
 
 
-def _pursuits(goal: Goal, limits: SafetyLimits, memory: Memory, scene: _Scene) -> list[Step]:
+def _pursuits(goal: Goal, limits: SafetyLimits, memory: Memory, scene: _Scene) -> Iterator[Step]:
+    """What to try, best first; the last resort is the stop in hand."""
     course = Course(
         gap=goal.gap,
         goal_velocity=goal.velocity,
@@ -176,8 +180,8 @@ def _pursuits(goal: Goal, limits: SafetyLimits, memory: Memory, scene: _Scene) -
         dt=scene.dt,
     )
     met = approach(course, limits.profile, pace=memory.pace, left=memory.arrival)
-    first = met if met is not None else cruise(course, limits.profile, pace=memory.pace)
-    return [first, cruise(course, limits.profile, pace=memory.pace * 0.3)]
+    yield met if met is not None else cruise(course, limits.profile, pace=memory.pace)
+    yield cruise(course, limits.profile, pace=_SLOWER * memory.pace)
 
 
 def _judged(
@@ -190,8 +194,8 @@ def _judged(
         angular=phases(
             step.velocity[1],
             step.acceleration[1],
-            profile.angular_acceleration,
-            _SHARE * profile.angular_jerk,
+            _ANGULAR_SHARE * profile.angular_acceleration,
+            _ANGULAR_SHARE * profile.angular_jerk,
         ),
     )
     tcp = _moved(scene.tcp, step.way)

@@ -20,7 +20,11 @@ _REACHED = 1e-4  # [m, rad] a larger error of the inverse means that the target 
 _TENDENCY_GAIN = 1.0  # [1/s] of the null space towards the nominal posture
 _TENDENCY_SPEED = 0.15  # [rad/s] at most, and in proportion to the speed of the tool
 _SLOWEST = 0.02  # the pace never falls below this share of the profile: the checks themselves halt the arm
+_ROUNDING = 1e-9
+_STANDING = 1e-6  # [rad, rad/s, m/s]
 _HEADROOM = 0.9  # of what is free, so that the pace is met before the limit is
+
+Check = tuple[Reason | None, float]  # what is wrong, and the share of the present speed that is allowed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,65 +70,81 @@ def judge(
         wish = (limits.nominal_posture - last.joint_position) * (_TENDENCY_GAIN * dt)
         tendency = np.maximum(np.minimum(wish, most), -most)
     found = kinematics.inverse(target, last.joint_position, tendency=tendency)
-    joints = found.joint_position
-    error = float(np.abs(found.error).max())
+    joints, links = found.joint_position, found.links
     condition = kinematics.condition_number(found.jacobian)
-    posture = Posture(joint_position=joints, elbow=found.links.elbow, condition=condition)
-    reasons: list[Reason] = []
-    if not error <= _REACHED:
-        reasons.append(Reason(code="unreachable", sentence=f"no posture within {error * 1e3:.2f} mm or mrad"))
-    turn = stop.angular.way
-    way = stop.linear.way + cross(turn, target.position - tcp.position)
-    to_rest = kinematics.pseudo_inverse(found.jacobian) @ np.concatenate([way, turn])
-    rest = joints + to_rest
-    rates = (joints - last.joint_position) / dt
-    ratio = 1.0 / _HEADROOM / max(effort, 1e-9)  # of the present speed, that would be allowed
+    posture = Posture(joint_position=joints, elbow=links.elbow, condition=condition)
+    inverted = kinematics.pseudo_inverse(found.jacobian)
+    rest = joints + inverted @ _twists(stop.linear.way[None], stop.angular.way[None], target, tcp)[0]
+    coming = inverted @ _twists(stop.linear.velocity_hull, stop.angular.velocity_hull, target, tcp).T
+    rates = np.concatenate([coming, ((joints - last.joint_position) / dt)[:, None]], axis=1)  # (7, 6)
 
-    low, high = limits.joint_low, limits.joint_high
-    over = (rest > np.maximum(high, last.joint_position) + 1e-9) | (
-        rest < np.minimum(low, last.joint_position) - 1e-9
-    )
-    if over.any():
-        reasons.append(_joint_reason("joint_range", over, rest, "rad at rest", low, high))
-    room = np.where(to_rest > 0, high - joints, joints - low)
-    needed = np.abs(to_rest)
-    tight = needed > 1e-6
-    if tight.any():
-        ratio = min(ratio, float(np.sqrt(np.maximum(room[tight] / needed[tight], 0.0).min())))
+    checks = [
+        _reach(float(np.abs(found.error).max())),
+        _range(joints, rest, last.joint_position, limits),
+        _speed(joints, rest, rates, limits),
+        _elbow(links.elbow_jacobian() @ coming, (posture.elbow - last.elbow) / dt, limits),
+    ]
+    room = min(free for _, free in checks)  # share of the present speed that would be allowed
+    pace = min(1.0, max(_HEADROOM * room * effort, _SLOWEST)) if effort > 0 else 1.0
+    reasons = [reason for reason, _ in checks if reason is not None]
 
-    share = limits.joint_speed_share
-    up = share * limits.arm.joint_speed_up(np.maximum(joints, rest))
-    down = share * limits.arm.joint_speed_down(np.minimum(joints, rest))
-    allowed = np.where(rates > 0, up, down)
-    fast = np.abs(rates) > allowed + 1e-6
-    if fast.any():
-        reasons.append(_joint_reason("joint_speed", fast, rates, "rad/s", -down, up))
-    moving = np.abs(rates) > 1e-6
-    if moving.any():
-        ratio = min(ratio, float((allowed[moving] / np.abs(rates[moving])).min()))
-
-    offset = posture.elbow - last.elbow
-    elbow_speed = float(np.sqrt(offset @ offset)) / dt
-    if not elbow_speed <= limits.profile.speed * (1 + 1e-9):
-        sentence = f"elbow {elbow_speed:.3f} m/s, limit {limits.profile.speed:g} m/s"
-        reasons.append(Reason(code="elbow_speed", sentence=sentence))
-    if elbow_speed > 1e-6:
-        ratio = min(ratio, limits.profile.speed / elbow_speed)
-
-    slower: tuple[Reason, ...] = ()
-    pace = min(1.0, max(_HEADROOM * ratio * effort, _SLOWEST))
     ahead = kinematics.condition_number(kinematics.jacobian(rest))
-    worsening = ahead > condition * (1 + 1e-6) or condition > last.condition * (1 + 1e-6)
-    if worsening and not ahead <= limits.singularity_halt:
-        sentence = f"condition number {ahead:.1f} ahead, limit {limits.singularity_halt:g}"
-        reasons.append(Reason(code="singularity", sentence=sentence))
-    if worsening and not ahead <= limits.singularity_slow:
+    slower: tuple[Reason, ...] = ()
+    if max(ahead, condition) > last.condition * (1 + 1e-6):  # getting worse
+        if not ahead <= limits.singularity_halt:
+            sentence = f"condition number {ahead:.1f} ahead, limit {limits.singularity_halt:g}"
+            reasons.append(Reason(code="singularity", sentence=sentence))
         free = (limits.singularity_halt - ahead) / (limits.singularity_halt - limits.singularity_slow)
         pace = min(pace, max(free, _SLOWEST))
-        if effort > pace:
+        if effort > pace and not ahead <= limits.singularity_slow:
             sentence = f"condition number {ahead:.1f}, slower from {limits.singularity_slow:g}"
             slower = (Reason(code="singularity_slow", sentence=sentence),)
     return Judgement(posture=posture, reasons=tuple(reasons), slower=slower, pace=pace)
+
+
+def _twists(linear: Vector, angular: Vector, flange: Pose, tcp: Pose) -> Vector:
+    """(n, 6) at the flange, of velocities or small ways (n, 3) of the TCP."""
+    return np.concatenate([linear + cross(angular, flange.position - tcp.position), angular], axis=1)
+
+
+def _reach(error: float) -> Check:
+    if error <= _REACHED:
+        return None, np.inf
+    sentence = f"no posture within {error * 1e3:.2f} mm or mrad of the target"
+    return Reason(code="unreachable", sentence=sentence), 0.0
+
+
+def _range(joints: Vector, rest: Vector, last: Vector, limits: SafetyLimits) -> Check:
+    low, high = limits.joint_low, limits.joint_high
+    over = (rest > np.maximum(high, last) + _ROUNDING) | (rest < np.minimum(low, last) - _ROUNDING)
+    reason = _joint_reason("joint_range", over, rest, "rad at rest", low, high) if over.any() else None
+    way = rest - joints
+    room = np.where(way > 0, high - joints, joints - low)
+    moving = np.abs(way) > _STANDING
+    if not moving.any():
+        return reason, np.inf
+    return reason, float(np.sqrt(np.maximum(room[moving] / np.abs(way[moving]), 0.0).min()))
+
+
+def _speed(joints: Vector, rest: Vector, rates: Vector, limits: SafetyLimits) -> Check:
+    share = limits.joint_speed_share
+    up = share * limits.arm.joint_speed_up(np.maximum(joints, rest))
+    down = share * limits.arm.joint_speed_down(np.minimum(joints, rest))
+    rising, falling = np.maximum(rates.max(axis=1), 0.0), np.maximum(-rates.min(axis=1), 0.0)
+    fast = (rising > up + _STANDING) | (falling > down + _STANDING)
+    largest = np.where(rising > falling, rising, -falling)
+    reason = _joint_reason("joint_speed", fast, largest, "rad/s", -down, up) if fast.any() else None
+    used = np.maximum(rising / np.maximum(up, _STANDING), falling / np.maximum(down, _STANDING))
+    return reason, 1.0 / max(float(used.max()), _STANDING)
+
+
+def _elbow(coming: Vector, now: Vector, limits: SafetyLimits) -> Check:
+    size = float(np.sqrt(max(float((coming * coming).sum(axis=0).max()), float(now @ now))))
+    limit = limits.profile.speed
+    free = limit / max(size, _STANDING)
+    if size <= limit * (1 + _ROUNDING):
+        return None, free
+    return Reason(code="elbow_speed", sentence=f"elbow {size:.3f} m/s, limit {limit:g} m/s"), free
 
 
 def _joint_reason(

@@ -33,6 +33,8 @@ CHECKS: tuple[str, ...] = (
     "point_speed",
     "walls",
     "joints",
+    "elbow",
+    "posture",
 )
 EPISODE = 500  # ticks
 _TOLERANCE = 1e-4  # relative, on derivatives: rounding at 1 ms ticks
@@ -108,11 +110,12 @@ def random_episode(rng: np.random.Generator, ticks: int) -> Episode:
         dt = 0.01 if regular else _random_period(rng)
         now += dt
         if rng.random() < 0.01:
-            lag = rng.choice([1.0, 0.3, 0.1, 0.0])
+            lag = rng.choice([1.0, 0.5, 0.2, 0.0], p=[0.5, 0.3, 0.15, 0.05])
         followed = interpolate(measured, memory.sent.flange_pose, lag)
         twist = step_between(measured, followed).ravel() / max(dt, 1e-3)
         measured = followed
         if rng.random() < 0.03:
+            wanted = memory.sent.flange_pose
             mode = str(rng.choice(["walk", "noise", "stand", "far", "jump", "glide"]))
             drift = rng.normal(size=(2, 3)) * np.array([[0.003], [0.006]])
         wanted = _wanted(rng, mode, wanted, memory.sent.flange_pose, drift)
@@ -217,6 +220,9 @@ def used_shares(episode: Episode) -> dict[str, float]:
             run = []
         elif last is not None:
             shares["joints"] = max(shares["joints"], _joint_share(limits, last, tick))
+            shares["elbow"] = max(shares["elbow"], _elbow_share(limits, last, tick))
+        reached = step_between(kinematics.flange_pose(joints), pose)
+        shares["posture"] = max(shares["posture"], float(np.abs(reached).max()) / 1e-3)
         shares["walls"] = max(shares["walls"], _wall_share(limits, first_points, _points(limits, pose)))
         sent, last = pose, tick
         run.append(tick)
@@ -258,6 +264,14 @@ def _joint_share(limits: SafetyLimits, before: Tick, tick: Tick) -> float:
     return max(
         float((2 * np.abs(b - middle) / half).max()), float(speed[np.abs(rates) > 1e-6].max(initial=0.0))
     )
+
+
+def _elbow_share(limits: SafetyLimits, before: Tick, tick: Tick) -> float:
+    a, b = before.target.joint_posture, tick.target.joint_posture
+    assert a is not None
+    assert b is not None
+    moved = kinematics.elbow_position(b) - kinematics.elbow_position(a)
+    return float(np.linalg.norm(moved)) / (tick.now - before.now) / limits.profile.speed
 
 
 def _add_motion(shares: dict[str, float], run: list[Tick], safety: SafetyLimits) -> None:
