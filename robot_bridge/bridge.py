@@ -140,7 +140,7 @@ class Bridge:
     @property
     def is_moving(self) -> bool:
         """Is a motion to a pose under way, or waiting for the key?"""
-        return self.loop.is_moving
+        return self.loop.conduct.is_moving
 
     def pause_move(self, operator: str) -> None:
         event = OperatorEvent(action="pause", operator=operator, note="nobody watches the motion any more")
@@ -187,7 +187,7 @@ class Bridge:
             answers=self._answers,
             recording=self._recorder.status(),
             lease_holder=self.lease_holder,
-            hold_age=self.loop.hold_to_run.age(now),
+            hold_age=self.loop.conduct.hold_to_run.age(now),
             truth=world.truth() if world is not None else None,
         )
         return bridge_status(self.rig, self.snapshot(), around, now)

@@ -76,7 +76,7 @@ class OperatorServicer(OperatorServiceServicer):
                 grpc.StatusCode.FAILED_PRECONDITION, f"{self._lease.holder} has the lease; one at a time"
             )
         self._bridge.lease_holder = self._lease.holder
-        hold, clock = self._bridge.loop.hold_to_run, self._bridge.devices.clock
+        hold, clock = self._bridge.loop.conduct.hold_to_run, self._bridge.devices.clock
         listening = asyncio.ensure_future(self._listen(request_iterator))
         try:
             while not listening.done():
@@ -91,7 +91,7 @@ class OperatorServicer(OperatorServiceServicer):
             self._bridge.lease_holder = self._lease.holder
 
     async def _listen(self, heartbeats: AsyncIterator[pb.Heartbeat]) -> None:
-        hold, clock = self._bridge.loop.hold_to_run, self._bridge.devices.clock
+        hold, clock = self._bridge.loop.conduct.hold_to_run, self._bridge.devices.clock
         async for message in heartbeats:
             try:
                 hold.beat(wire.heartbeat_from_wire(message), clock.now())

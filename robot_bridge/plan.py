@@ -1,8 +1,8 @@
 """One action chunk as a function of time.
 
-Deltas become absolute TCP targets once, here; between the targets position runs on a cubic with continuous
-velocity that never overshoots a target, orientation on the shortest arc. Past the last target there is no
-extrapolation: the plan stays on it.
+Deltas become absolute TCP targets once, here. Between the targets position runs with continuous velocity and
+acceleration and never overshoots a target; orientation takes the shortest arc. Past the last target there is
+no extrapolation: the plan stays on it.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Plan:
         i = int(progress)
         start = self.anchor if i == 0 else self.targets[i - 1]
         turned = interpolate(start, self.targets[i], progress - i)
-        position = _cubic(
+        position = _quintic(
             start.position,
             self.targets[i].position,
             self.tangents[i],
@@ -83,7 +83,7 @@ def plan_chain(
 
 
 def _tangents(points: Vector) -> Vector:
-    """Tangents of a monotone cubic (Fritsch and Carlson 1980, harmonic mean), at rest at both ends."""
+    """Tangents that keep each coordinate monotone between targets (harmonic means), at rest at both ends."""
     steps = np.diff(points, axis=0)
     before, after = steps[:-1], steps[1:]
     product = before * after
@@ -93,9 +93,14 @@ def _tangents(points: Vector) -> Vector:
     return tangents
 
 
-def _cubic(a: Vector, b: Vector, leaving: Vector, arriving: Vector, s: float) -> Vector:
-    """Hermite cubic from a to b over s in 0..1."""
-    s2, s3 = s * s, s * s * s
+def _quintic(a: Vector, b: Vector, leaving: Vector, arriving: Vector, s: float) -> Vector:
+    """Hermite quintic from a to b over s in 0..1, without acceleration at either end."""
+    s3 = s * s * s
+    s4, s5 = s3 * s, s3 * s * s
+    share = 10 * s3 - 15 * s4 + 6 * s5
     return (
-        (2 * s3 - 3 * s2 + 1) * a + (3 * s2 - 2 * s3) * b + (s3 - 2 * s2 + s) * leaving + (s3 - s2) * arriving
+        a
+        + (b - a) * share
+        + (s - 6 * s3 + 8 * s4 - 3 * s5) * leaving
+        + (-4 * s3 + 7 * s4 - 3 * s5) * arriving
     )

@@ -5,12 +5,14 @@ Every start and every resumption is a new session, so that a chunk asked for bef
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from robot_bridge.asking import PolicyAnswers
 from robot_bridge.history import History, MeasuredState, interpolate_state
 from robot_bridge.observation import Ask, exposure_span
 from robot_bridge.records import ChunkRecord, Recorder
 from robot_bridge.rig import Rig
-from robot_bridge.safety import Target
+from robot_bridge.safety import Memory, Target
 from robot_bridge.schedule import ChunkSchedule
 from robot_bridge.sensing import Sensed
 from robot_bridge.trial import Trial
@@ -35,6 +37,10 @@ class Sent:
 
     target: Target
     speed: float  # the larger of [m/s] and [rad/s] at which it moves
+
+
+def sent_by(memory: Memory) -> Sent:
+    return Sent(target=memory.sent, speed=float(np.sqrt((memory.velocity**2).sum(axis=1)).max()))
 
 
 class PolicyDrive:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_bridge.asking import PolicyAnswers
+from robot_bridge.devices import ArmState
+from robot_bridge.kinematics import jacobian
 from robot_bridge.loop import Snapshot
 from robot_bridge.rig import CameraRig, Rig
 from robot_bridge.watchdogs import FrameTrace
@@ -15,6 +17,7 @@ from robot_contract.messages import (
     TruthStatus,
     Verdict,
 )
+from robot_contract.pose import Vector, quaternion_rotate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +55,7 @@ def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float
         verdict_counts=dict(trial.verdict_counts.items()) if trial is not None else {},
         tcp_pose=sensed.arm.flange_pose @ rig.flange_from_tcp,
         joint_position=sensed.arm.joint_position,
-        tcp_speed=snapshot.tcp_speed,
+        tcp_speed=tcp_speed(sensed.arm, rig.flange_from_tcp.position),
         gripper_width=sensed.gripper.width,
         arm_age=now - sensed.arm.measured_at,
         cameras=tuple(
@@ -73,6 +76,15 @@ def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float
         recording=around.recording,
         truth=around.truth,
     )
+
+
+def tcp_speed(arm: ArmState, flange_from_tcp: Vector) -> float:
+    """[m/s] measured."""
+    twist = jacobian(arm.joint_position) @ arm.joint_velocity
+    lever = quaternion_rotate(arm.flange_pose.quaternion, flange_from_tcp)
+    velocity = twist[:3] + np.cross(twist[3:], lever)
+    speed = float(np.sqrt(velocity @ velocity))
+    return speed if np.isfinite(speed) else 0.0  # such a state is a fault, and the status says so
 
 
 def _camera_status(rig: Rig, camera: CameraRig, trace: FrameTrace | None, now: float) -> CameraStatus:

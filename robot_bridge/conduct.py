@@ -1,0 +1,297 @@
+"""What the bridge is doing and why: it obeys the operator, heeds the key, and ends what has to end.
+
+The modes table decides what an event means; here stands what belongs to entering and leaving RUNNING, and
+what a missing picture, a missing chunk or a verdict does to the mode. Used by the control thread alone.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from robot_bridge.asking import PolicyAnswers
+from robot_bridge.commands import Command, Preparation
+from robot_bridge.hand import Hand
+from robot_bridge.hold_to_run import HoldToRun
+from robot_bridge.joint_move import JointMove, plan_joint_move
+from robot_bridge.modes import Event, Modes, State, after, refusal
+from robot_bridge.open_devices import Devices
+from robot_bridge.policy_drive import PolicyDrive, Proposal, sent_by
+from robot_bridge.records import EventRecord, Recorder, TrialEnds
+from robot_bridge.rig import Rig
+from robot_bridge.safety import Memory, Verdict
+from robot_bridge.sensing import Sensed, Senses
+from robot_bridge.trial import Trial, trial_begins
+from robot_bridge.watchdogs import camera_problems, policy_cameras, tick_problem
+from robot_contract.errors import DeviceFault, SceneError
+from robot_contract.pose import Vector, read_only
+
+_log = logging.getLogger(__name__)
+
+_RECOVERY = 0.3  # [s] after a clear in which the arm's old report does not count
+# A policy is clamped by these all the time, for smoothness; by anything else only when it presses on.
+_SMOOTHING = frozenset(
+    {"jerk", "acceleration", "speed", "behind", "angular_jerk", "angular_acceleration", "angular_speed"}
+)
+
+
+class Conduct:
+    def __init__(
+        self,
+        rig: Rig,
+        devices: Devices,
+        senses: Senses,
+        hand: Hand,
+        answers: PolicyAnswers,
+        recorder: Recorder,
+        *,
+        name: str,
+    ) -> None:
+        self.hold_to_run = HoldToRun()
+        self.modes = Modes()
+        self.trial: Trial | None = None
+        self.policy: PolicyDrive | None = None
+        self._rig = rig
+        self._devices = devices
+        self._senses = senses
+        self._hand = hand
+        self._answers = answers
+        self._recorder = recorder
+        self._name = name
+        self._goal: Vector | None = None  # of a motion to a pose, until it is reached or given up
+        self._move: JointMove | None = None
+        self._posture: Vector = read_only(rig.limits.nominal_posture)
+        self._is_at_rest = True
+        self._hold_since: float | None = None
+        self._pressing_since: float | None = None  # on a wall, a keep-out, the leash
+        self._cleared_at = float("-inf")
+
+    @property
+    def is_running(self) -> bool:
+        return self.modes.state is State.RUNNING
+
+    @property
+    def is_moving(self) -> bool:
+        """Is a motion to a pose under way, or waiting for the operator?"""
+        return self._goal is not None
+
+    @property
+    def driving_policy(self) -> PolicyDrive | None:
+        """The policy, while it is the one that drives."""
+        return self.policy if self.is_running and self._goal is None else None
+
+    def attend(
+        self,
+        stop: Command | None,
+        command: Command | Preparation | None,
+        sensed: Sensed,
+        memory: Memory,
+        now: float,
+    ) -> None:
+        """Everything that may change the mode before this tick's motion is chosen; a stop goes first."""
+        self._posture, self._is_at_rest = memory.posture.joint_position, memory.is_at_rest()
+        if stop is not None:
+            self._obey(stop, now)
+        if sensed.device_fault:
+            self.event("fault", sensed.device_fault, now)
+        elif sensed.arm_fault and not now - self._cleared_at <= _RECOVERY:
+            self.event("fault", sensed.arm_fault, now)
+        if isinstance(command, Preparation):
+            command.done.set_result(self._prepare(command.trial, now))
+        elif command is not None:
+            self._obey(command, now)
+        self._heed_the_key(now)
+
+    def is_held(self, now: float) -> bool:
+        return not self._rig.hold_to_run or self.hold_to_run.press(now) != 0
+
+    def _heed_the_key(self, now: float) -> None:
+        held = self.is_held(now)
+        state = self.modes.state
+        if state is State.HOLDING_FOR_RELEASE and not (held and self._rig.hold_to_run):
+            self.event("released", self.modes.why, now)
+        elif state is State.RUNNING and not held:
+            self.event("released", "the key is not held", now)
+        elif state is State.HOLDING_FOR_PRESS and held:
+            self.event("pressed", "the key is held", now)
+
+    def _obey(self, command: Command, now: float) -> None:
+        before = self.modes.state
+        problem = refusal(self.modes, command.event, now=now) or self._not_ready(command)
+        if not problem and command.event == "clear":
+            problem = self._recover(now)
+        if not problem:
+            if command.event == "move":
+                self._goal = read_only(command.goal)
+            self.event(command.event, f"{command.operator.operator or 'somebody'}: {command.event}", now)
+        self._recorder.write(
+            EventRecord(
+                at=now,
+                event=command.operator,
+                refusal=problem,
+                mode_before=before.name,
+                mode_after=self.modes.state.name,
+            )
+        )
+        command.done.set_result(problem)
+
+    def _not_ready(self, command: Command) -> str:
+        if command.event != "start" or self._goal is not None:
+            return ""
+        if self.trial is None:
+            return "no trial is prepared"
+        return "this trial has ended; prepare the next one" if self.trial.has_ended else ""
+
+    def _recover(self, now: float) -> str:
+        try:
+            self._devices.arm.recover()
+        except DeviceFault as error:
+            return f"the arm does not recover: {error}"
+        self._cleared_at = now
+        return ""
+
+    def _prepare(self, trial: Trial, now: float) -> str:
+        if self.modes.state not in (State.IDLE, State.ARMED) or not self._is_at_rest:
+            return f"a trial is prepared in IDLE or ARMED with the arm at rest; the mode is {self.modes.mode}"
+        if trial.setup.scene is not None:
+            world = self._devices.world
+            if world is None:
+                return "this rig has no simulated scene; prepare the trial without one"
+            try:
+                staged = world.stage(trial.setup.scene)
+            except SceneError as error:
+                return str(error)
+            trial.instruction = trial.instruction or staged.instruction
+            trial.scene = staged.document
+            self._senses.forget_pictures()
+            self.event("disarm", "the scene was built anew", now)
+        self._end_trial("another trial was prepared", now)
+        self.trial = trial
+        self.policy = PolicyDrive(self._rig, trial, self._answers, self._recorder, self._name)
+        self._answers.prepare(trial.contract)
+        return ""
+
+    def event(self, event: Event, why: str, now: float) -> None:
+        """Change the mode, and do what belongs to entering and leaving RUNNING."""
+        before = self.modes
+        self.modes = after(before, event, why=why, now=now)
+        if self.modes is before:
+            return
+        state = self.modes.state
+        if before.state is State.RUNNING and self.policy is not None:
+            self.policy.interrupt(now)
+        if state in (State.IDLE, State.ARMED, State.FAULT):
+            self._goal = self._move = None
+            if before.state not in (State.IDLE, State.ARMED):
+                self._end_trial(why, now)
+        if state is State.FAULT and before.state is not State.FAULT:
+            _log.error("FAULT: %s", why)
+        self._hold_since = self._pressing_since = None
+        if state is State.RUNNING:
+            self._set_out(now)
+
+    def _set_out(self, now: float) -> None:
+        if self._goal is not None:
+            self._move = plan_joint_move(self._posture, self._goal, self._rig.limits, now=now)
+        elif self.trial is not None and self.policy is not None:
+            self.policy.resume(now)
+            if not self.trial.has_begun:
+                self._begin(self.trial, now)
+
+    def _begin(self, trial: Trial, now: float) -> None:
+        trial.has_begun = True
+        self._recorder.write(trial_begins(trial, self._rig, now))
+        if self._devices.world is not None:
+            self._devices.world.begin_episode()
+        try:
+            self._hand.begin_trial(trial.contract.gripper, now)
+        except DeviceFault as error:
+            self.event("fault", str(error), now)
+
+    def _end_trial(self, why: str, now: float) -> None:
+        trial = self.trial
+        if trial is not None and trial.has_begun and not trial.has_ended:
+            trial.has_ended = True
+            self._recorder.write(TrialEnds(at=now, why=why, verdict_counts=dict(trial.verdict_counts)))
+
+    def watch(self, sensed: Sensed, missed_in_a_row: int, now: float) -> str:
+        """What is missing in this tick; what may not be missing at all ends RUNNING at once."""
+        if not self.is_running:
+            return ""
+        policy, trial = self.driving_policy, self.trial
+        ending = tick_problem(self._rig, missed_in_a_row=missed_in_a_row)
+        if policy is not None:
+            ending = ending or policy.problem(now)
+        if ending:
+            self.event("watchdog", ending, now)
+            return ending
+        if policy is None or trial is None or self._rig.is_stepped:
+            return ""
+        cameras = policy_cameras(self._rig, trial.contract)
+        return "; ".join(camera_problems(self._rig, cameras, sensed.traces, now))
+
+    def ask(self, sensed: Sensed, now: float) -> None:
+        policy = self.driving_policy
+        if policy is not None:
+            policy.ask(sensed, self._hand.opening, now)
+
+    def propose(self, sensed: Sensed, memory: Memory, now: float) -> Proposal | None:
+        if not self.is_running:
+            return None
+        if self._move is not None:
+            return Proposal(target=self._move.target_at(now))
+        return self.policy.propose(sensed, sent_by(memory), now) if self.policy is not None else None
+
+    def follow(self, verdict: Verdict, missing: str, memory: Memory, now: float) -> None:
+        """What this tick's verdict means for the mode."""
+        why = missing or in_words(verdict)
+        if verdict.kind == "STOP":
+            if self.modes.state is not State.FAULT:
+                self.event("fault", why, now)
+        elif not self.is_running:
+            return
+        elif verdict.kind == "HOLD":
+            self._count(verdict)
+            self._hold(why, now)
+        else:
+            self._count(verdict)
+            self._hold_since = None
+            self._mind_pressing(verdict, why, now)
+            self._mind_the_end(memory, now)
+
+    def _count(self, verdict: Verdict) -> None:
+        if self.trial is not None and self._move is None:
+            self.trial.elapsed += self._rig.tick_period
+            self.trial.verdict_counts[verdict.kind] += 1
+
+    def _hold(self, why: str, now: float) -> None:
+        """A HOLD drops what was planned; the next chunk starts from where the arm stands then."""
+        self._hold_since = now if self._hold_since is None else self._hold_since
+        if self.policy is not None:
+            self.policy.interrupt(now)
+        if not now - self._hold_since <= self._rig.watchdogs.longest_hold:
+            self.event("watchdog", why, now)
+
+    def _mind_pressing(self, verdict: Verdict, why: str, now: float) -> None:
+        if not presses_on(verdict.codes):
+            self._pressing_since = None
+            return
+        self._pressing_since = now if self._pressing_since is None else self._pressing_since
+        longest = self._rig.watchdogs.longest_clamp
+        if not now - self._pressing_since <= longest:
+            self.event("fault", f"pressed against a limit for more than {longest:g} s: {why}", now)
+
+    def _mind_the_end(self, memory: Memory, now: float) -> None:
+        trial, move = self.trial, self._move
+        if move is not None:
+            if now >= move.ends_at and memory.is_at_rest():
+                self.event("finished", move.outcome(memory.sent.flange_pose), now)
+        elif trial is not None and not trial.elapsed < trial.setup.time_limit:
+            self.event("finished", f"the time limit of {trial.setup.time_limit:g} s is reached", now)
+
+
+def presses_on(codes: Sequence[str]) -> bool:
+    """Is this more than smoothing: a wall, a keep-out, the joint range, the leash?"""
+    return any(code not in _SMOOTHING for code in codes)
+
+
+def in_words(verdict: Verdict) -> str:
+    return "; ".join(reason.sentence for reason in verdict.reasons)
