@@ -33,6 +33,7 @@ from policy_server.strict_json import read_json_file
 from policy_server.weights import (
     SHARD_BYTES,
     check_tensors,
+    fitting,
     read_tensors,
     stored_tensors,
     weight_files,
@@ -108,16 +109,17 @@ def save_checkpoint(
     report: Mapping[str, Any],
     dtype: torch.dtype = torch.float32,
     shard_bytes: int = SHARD_BYTES,
+    source: str = "the weights",
 ) -> Checkpoint:
     """Write a new checkpoint folder and open it; on any error there is no folder.
 
-    `tensors` is asked for one tensor at a time. The contract's `weights_digest` is set here, and the golden
-    chunk is made here, from what was written.
+    `tensors` is asked for one tensor at a time; `source` names where they come from in errors. The contract's
+    `weights_digest` is set here, and the golden chunk is made here, from what was written.
     """
     check_widths(contract, config)
     with new_folder(path) as partial:
-        write_weights(partial, ((key, tensor.to(dtype)) for key, tensor in tensors), shard_bytes=shard_bytes)
-        check_tensors(stored_tensors(partial), expected_shapes(config), partial)
+        fit = fitting(tensors, expected_shapes(config), source)
+        write_weights(partial, ((key, tensor.to(dtype)) for key, tensor in fit), shard_bytes=shard_bytes)
         config.save(partial / MODEL_FILE)
         tokenizer.save(partial / TOKENIZER_FOLDER)
         _write_json(partial / REPORT_FILE, report)

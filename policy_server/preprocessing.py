@@ -23,6 +23,8 @@ from robot_contract.messages import CameraImage, Observation
 from robot_contract.policy_contract import CameraContract, PolicyContract
 from robot_contract.pose import Vector
 
+OPENVLA_PROMPT = "In: What action should the robot take to {instruction}?\nOut:"
+
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
 
 

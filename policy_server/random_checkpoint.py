@@ -14,6 +14,7 @@ from policy_server.model.config import ModelConfig
 from policy_server.model.policy import build_policy
 from policy_server.model.presets import TINY
 from policy_server.model.tokenizer import word_tokenizer
+from policy_server.preprocessing import OPENVLA_PROMPT
 from robot_contract.policy_contract import (
     CameraContract,
     GripperContract,
@@ -22,7 +23,6 @@ from robot_contract.policy_contract import (
 )
 from robot_contract.pose import Pose
 
-PROMPT_TEMPLATE = "In: What action should the robot take to {instruction}?\nOut:"
 WORDS = "put the red green blue yellow white black cube ball can box bottle plate tray bowl on in"
 
 # Franka Hand: turned by -45 degrees on the flange, its TCP between the finger tips.
@@ -55,7 +55,7 @@ def put_on_contract(*, name: str, cameras: tuple[CameraContract, ...], provenanc
         proprioception_origin=Pose(
             position=np.array([0.5, 0.0, 0.0]), quaternion=np.array([1.0, 0.0, 0.0, 0.0])
         ),
-        prompt_template=PROMPT_TEMPLATE,
+        prompt_template=OPENVLA_PROMPT,
         normalisation="bounds",
         statistics=Statistics(
             action_low=np.array([*-step, 0.0]),
@@ -96,6 +96,6 @@ def make_random_checkpoint(
         contract=put_on_contract(name=name, cameras=tuple(cameras), provenance=provenance),
         config=sized,
         tensors=build_policy(sized, seed=seed).state_dict().items(),
-        tokenizer=word_tokenizer([WORDS, PROMPT_TEMPLATE.replace("{instruction}", "")], config.tokens),
+        tokenizer=word_tokenizer([WORDS, OPENVLA_PROMPT.replace("{instruction}", "")], config.tokens),
         report={"weights": provenance, "evaluations": {}},
     )

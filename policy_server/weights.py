@@ -154,6 +154,23 @@ def _read_index(folder: Path) -> dict[str, str]:
     return cast(dict[str, str], entries)
 
 
+def fitting(
+    tensors: Iterable[tuple[str, Tensor]], expected: Mapping[str, Shape], source: str
+) -> Iterator[tuple[str, Tensor]]:
+    """Pass tensors on; refuse the first that is not as expected, and at the end what did not come."""
+    missing = dict(expected)
+    for key, tensor in tensors:
+        shape = tuple(tensor.shape)
+        if key not in missing:
+            raise ContractError(f"{source}: {key}: expected no such key (or only once), found shape {shape}")
+        if shape != missing[key]:
+            raise ContractError(f"{source}: {key}: expected shape {missing[key]}, found {shape}")
+        del missing[key]
+        yield key, tensor
+    for key, shape in missing.items():
+        raise ContractError(f"{source}: {key}: expected shape {shape}, found no such key")
+
+
 def check_tensors(found: Mapping[str, StoredTensor], expected: Mapping[str, Shape], folder: Path) -> None:
     """Raise unless keys and shapes are exactly those expected, naming the first that is not."""
     for key, shape in expected.items():
