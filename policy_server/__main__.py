@@ -15,6 +15,7 @@ from policy_server.certificates import make_certificates
 from policy_server.commands import (
     NAMES,
     Command,
+    Convert,
     Inspect,
     MakeCerts,
     MakeRandom,
@@ -40,6 +41,11 @@ from robot_contract.wire_pb2_grpc import AdminServiceStub
 
 def main(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["convert"]:
+        from policy_server.convert.command import main as convert  # torch only where it is needed
+
+        convert(arguments[1:])
+        return
     if arguments and arguments[0] not in (*NAMES, "-h", "--help"):
         arguments.insert(0, "serve")
     if arguments[:1] == ["serve"] and arguments[1:] and not arguments[1].startswith("-"):
@@ -63,6 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
                 inspect(command)
             case MakeRandom():
                 make_random(command)
+            case Convert():
+                pass  # has its own options, see above
     except (CannotStart, ValueError, OSError) as error:
         raise SystemExit(f"policy-server: {error}") from None
 

@@ -123,6 +123,11 @@ class MakeRandom:
     """Two cameras instead of one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Convert:
+    """Turn a published OpenVLA or OpenVLA-OFT folder into a checkpoint folder (convert --help says how)."""
+
+
 Command = (
     Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Reload, tyro.conf.subcommand("reload")]
@@ -130,5 +135,6 @@ Command = (
     | Annotated[MakeCerts, tyro.conf.subcommand("make-certs")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[MakeRandom, tyro.conf.subcommand("make-random")]
+    | Annotated[Convert, tyro.conf.subcommand("convert")]
 )
-NAMES = ("serve", "reload", "status", "make-certs", "inspect", "make-random")
+NAMES = ("serve", "reload", "status", "make-certs", "inspect", "make-random", "convert")

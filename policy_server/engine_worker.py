@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from robot_contract.policy_contract import ACTION_WIDTH
 from robot_contract.pose import Vector
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class EngineWorker:
@@ -77,6 +79,10 @@ class EngineWorker:
         ticket.work.closed = True
         if any(version.batcher.withdraw(ticket) for version in self._policies.versions()):
             self._pump()
+
+    async def run_between_batches(self, work: Callable[[], Result]) -> Result:
+        """Run this on the engine's thread: nothing else of a model runs meanwhile, batches take turns."""
+        return await self._loop.run_in_executor(self._engine, work)
 
     async def drain(self, version: PolicyVersion, *, timeout: float) -> bool:
         """Take nothing new for this version and wait for what it still owes; False when time ran out."""

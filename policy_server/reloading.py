@@ -4,13 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from policy_server.batch_cost import BatchCost
 from policy_server.engine_worker import EngineWorker
 from policy_server.intake import ServerLimits
 from policy_server.metrics import Metrics
 from policy_server.policies import Policy, PolicyVersion
-from policy_server.served_model import ServedModel, warm_up
+from policy_server.served_model import ServedModel, batch_limit, time_batches, warm_up_sizes
 from robot_contract.errors import ContractError
 from robot_contract.policy_contract import PolicyContract, interface_document
 
@@ -56,27 +58,31 @@ class Reloader:
         log.info("policy %s now serves %s, digest %s", policy.name, source, new.policy_digest)
 
     async def _make_version(self, policy: Policy, source: str) -> PolicyVersion:
-        def make() -> PolicyVersion:
-            started_at = time.perf_counter()
-            model = self._load(source, policy.name)
-            cost = warm_up(model, max_batch=self._limits.max_batch)
-            log.info(
-                "policy %s is warm after %.1f s on %s; a batch takes %.1f ms + %.1f ms per observation",
-                policy.name,
-                time.perf_counter() - started_at,
-                model.device,
-                cost.a * 1e3,
-                cost.b * 1e3,
-            )
-            return PolicyVersion(
-                model,
-                cost,
-                name=policy.name,
-                max_batch=self._limits.max_batch,
-                max_waiting=self._limits.max_waiting,
-            )
-
-        return await asyncio.to_thread(make)
+        """Load beside the old version; check and warm up on the engine's thread, in turn with its batches."""
+        started_at = time.perf_counter()
+        model = await asyncio.to_thread(self._load, source, policy.name)
+        await self._engine.run_between_batches(model.check)
+        max_batch = batch_limit(model, self._limits.max_batch)
+        measured: list[tuple[int, float]] = []
+        for size in warm_up_sizes(max_batch):
+            seconds = await self._engine.run_between_batches(partial(time_batches, model, size))
+            measured.append((size, seconds))
+        cost = BatchCost(measured)
+        log.info(
+            "policy %s is warm after %.1f s on %s; a batch of B takes %.1f + %.1f B ms",
+            policy.name,
+            time.perf_counter() - started_at,
+            model.device,
+            cost.a * 1e3,
+            cost.b * 1e3,
+        )
+        return PolicyVersion(
+            model,
+            cost,
+            name=policy.name,
+            max_batch=max_batch,
+            max_waiting=self._limits.max_waiting,
+        )
 
     async def _retire(self, policy: Policy, old: PolicyVersion) -> None:
         if not await self._engine.drain(old, timeout=DRAIN_SECONDS):

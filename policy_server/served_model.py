@@ -3,6 +3,7 @@
 Batcher, engine and service know nothing else, so all of them run and are tested without torch.
 """
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 import simplejpeg
 
-from policy_server.batch_cost import BatchCost
 from robot_contract.messages import CameraImage, Observation
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Pose, Vector
@@ -25,6 +25,16 @@ class ServedModel(Protocol):
     @property
     def device(self) -> str: ...
 
+    @property
+    def largest_batch(self) -> int | None:
+        """What the model can take at most; None for any."""
+        ...
+
+    @property
+    def warm_up_instructions(self) -> Sequence[str]:
+        """One for every kind of prompt that would be slow the first time."""
+        ...
+
     def prepare(self, observation: Observation) -> Any:
         """Decode and shape one observation; called in a pool, so thread-safe. ValueError refuses it."""
         ...
@@ -33,12 +43,27 @@ class ServedModel(Protocol):
         """One (K, 7) chunk per prepared observation, in physical units; called by one thread at a time."""
         ...
 
+    def check(self) -> None:
+        """Raise `ContractError` when this machine does not answer as the policy should."""
+        ...
 
-def warm_up(model: ServedModel, *, max_batch: int) -> BatchCost:
-    """Run every size the batcher may start with, and measure what a batch costs."""
-    prepared = model.prepare(blank_observation(model.contract))
-    sizes = sorted({1, 2, max(1, max_batch // 2), max_batch})
-    return BatchCost([(size, _fastest(model, [prepared] * size)) for size in sizes if size <= max_batch])
+
+def batch_limit(model: ServedModel, max_batch: int) -> int:
+    return max_batch if model.largest_batch is None else min(max_batch, model.largest_batch)
+
+
+def warm_up_sizes(max_batch: int) -> list[int]:
+    """Powers of two up to the largest batch, and that."""
+    return sorted({*(1 << power for power in range(max_batch.bit_length())), max_batch})
+
+
+def time_batches(model: ServedModel, size: int) -> float:
+    """Run a batch of every kind of prompt; the time of the fastest of the last kind [s]."""
+    seconds = 0.0
+    for instruction in model.warm_up_instructions:
+        observation = dataclasses.replace(blank_observation(model.contract), instruction=instruction)
+        seconds = _fastest(model, [model.prepare(observation)] * size)
+    return seconds
 
 
 def _fastest(model: ServedModel, batch: Sequence[Any]) -> float:

@@ -39,10 +39,15 @@ class StandInOptions:
 
 class StandIn:
     device = "stand-in"
+    largest_batch = None
+    warm_up_instructions = ("wait",)
 
     def __init__(self, options: StandInOptions, *, name: str = STAND_IN_NAME) -> None:
         self.options = options
         self.contract = stand_in_contract(options, name)
+
+    def check(self) -> None:
+        """There is nothing that it should know."""
 
     def prepare(self, observation: Observation) -> float:
         for image in observation.images.values():

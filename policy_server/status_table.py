@@ -1,36 +1,33 @@
 """`policy-server status` as a table for the terminal."""
 
-import io
-
-from rich.console import Console
-from rich.table import Table
-
 from robot_contract.messages import PolicyStatus, ServerStatus
 
+HEADINGS = ("policy", "state", "sessions", "served", "refused", "interface", "digest")
 
-def render_status(status: ServerStatus, *, width: int = 110) -> str:
+
+def render_status(status: ServerStatus) -> str:
     a, b = status.batch_seconds
-    table = Table(title=None, expand=False)
-    for heading in ("policy", "state", "sessions", "served", "refused", "interface", "digest"):
-        table.add_column(heading, justify="right" if heading in ("sessions", "served") else "left")
-    for policy in status.policies:
-        table.add_row(
-            policy.name,
-            policy.state,
-            str(policy.sessions),
-            str(policy.served),
-            _refused(policy),
-            policy.interface_digest[:12],
-            policy.policy_digest[:12],
-        )
-    out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None)
-    console.print(
-        f"policy-server {status.version} on {status.device or 'nothing yet'}, up {_duration(status.uptime)},"
-        f" {status.queue_length} waiting, a batch of B takes {a * 1e3:.1f} + {b * 1e3:.2f} B ms"
+    summary = (
+        f"policy-server {status.version} on {status.device or 'nothing yet'}, up {_duration(status.uptime)}, "
+        f"{status.queue_length} waiting, a batch of B takes {a * 1e3:.1f} + {b * 1e3:.2f} B ms"
     )
-    console.print(table)
-    return out.getvalue()
+    rows = [HEADINGS, *(_row(policy) for policy in status.policies)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([summary, "", lines[0].rstrip(), rule, *(line.rstrip() for line in lines[1:])])
+
+
+def _row(policy: PolicyStatus) -> tuple[str, ...]:
+    return (
+        policy.name,
+        policy.state,
+        str(policy.sessions),
+        str(policy.served),
+        _refused(policy),
+        policy.interface_digest[:12],
+        policy.policy_digest[:12],
+    )
 
 
 def _refused(policy: PolicyStatus) -> str:

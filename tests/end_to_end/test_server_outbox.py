@@ -10,11 +10,12 @@ import grpc
 import grpc.aio
 import pytest
 
+from policy_server.batch_cost import BatchCost
 from policy_server.engine_worker import EngineWorker
 from policy_server.intake import Intake, ServerLimits
 from policy_server.metrics import Metrics
 from policy_server.policies import Policies, Policy, PolicyVersion
-from policy_server.served_model import blank_observation, warm_up
+from policy_server.served_model import blank_observation, time_batches
 from policy_server.service import PolicyService
 from policy_server.stand_in import StandIn, StandInOptions
 from robot_contract import wire
@@ -63,7 +64,7 @@ def run_service(
     async def everything() -> Intake:
         policies, metrics = Policies(), Metrics()
         chosen = model or StandIn(StandInOptions(fixed_ms=1.0, per_sample_ms=0.1, image_size=32))
-        cost = warm_up(chosen, max_batch=4)
+        cost = BatchCost([(1, time_batches(chosen, 1)), (4, time_batches(chosen, 4))])
         version = PolicyVersion(chosen, cost, name="stand-in", max_batch=4, max_waiting=64)
         policies.add(Policy(name="stand-in", source="", state="serving", current=version))
         engine = EngineWorker(policies, metrics, decode_threads=2)
