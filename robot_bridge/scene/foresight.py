@@ -1,6 +1,7 @@
 """What the next steps will do, without physics: the hand follows with a lag, fingers stop at the object, what
-is let go falls straight down. Good for a second or so, which is what a chunk of expert actions needs; the next
-question starts from the truth.
+is let go falls straight down.
+
+Good for a second or so, as a chunk of expert actions needs; the next question starts from the truth.
 """
 
 from collections.abc import Iterator
