@@ -17,7 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Red
 from pydantic import ValidationError
 from starlette.staticfiles import StaticFiles
 
-from operator_console.bridge_link import BridgeLink
+from operator_console.bridge_link import BridgeLink, said_by_bridge
 from operator_console.control import Control
 from operator_console.page_requests import EventRequest, StopRequest, TrialRequest
 from operator_console.security import STOP_PATH, Guard, Sessions
@@ -88,7 +88,7 @@ def create_app(link: BridgeLink, *, token: str, sessions: Sessions, hosts: Itera
         await serve_page(socket, link, control, sessions)
 
     async def bridge_refused(_request: Request, error: Exception) -> Response:
-        return refusal(409, str(error))
+        return refusal(409, said_by_bridge(error))
 
     async def wrong_request(_request: Request, error: Exception) -> Response:
         first: Any = error.errors()[0] if isinstance(error, RequestValidationError) else {}

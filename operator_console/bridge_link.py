@@ -9,6 +9,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+
+import grpc
 
 from robot_contract.client import OperatorClient
 from robot_contract.errors import BridgeUnavailable, WireError
@@ -20,7 +23,17 @@ RETRY_SECONDS = 1.0
 SILENT_AFTER = 1.0  # [s] without a status
 STOP_SECONDS = 2.0  # [s] to wait for the bridge's answer to a stop
 
+_BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
 log = logging.getLogger(__name__)
+
+
+def said_by_bridge(error: Exception) -> str:
+    """A refusal in the bridge's own words; for a broken connection, which one and how."""
+    cause: Any = error.__cause__
+    if isinstance(cause, grpc.RpcError) and cause.code() not in _BROKEN:  # pyright: ignore[reportAttributeAccessIssue]
+        return str(cause.details())  # pyright: ignore[reportAttributeAccessIssue]
+    return str(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +117,7 @@ class BridgeLink:
                 await read()
                 problem = f"the bridge {self.address} ended the connection"
             except (BridgeUnavailable, WireError) as error:
-                problem = str(error)
+                problem = said_by_bridge(error)
             if says_why:
                 if problem != self._problem:
                     log.warning("%s", problem)

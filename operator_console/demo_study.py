@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from operator_console.statistics import clopper_pearson
 from operator_console.status_document import as_json
@@ -34,8 +34,8 @@ class DemoPlan:
     """Policy's name; empty takes the one that the bridge has."""
     start_pose: str = "home"
     """Named joint pose of the rig where every trial begins."""
-    record: bool = True
-    """Record every trial."""
+    record: Literal["possible", "yes", "no"] = "possible"
+    """Record the trials: yes, no, or where the bridge's recorder is in order."""
     name: str = ""
     """Beginning of the trials' names; empty takes the date and time."""
 
@@ -44,7 +44,7 @@ class DemoPlan:
             raise StudyError(f"{self.trials} trials of splits {self.splits}, expected at least one of each")
 
 
-def setups(plan: DemoPlan, *, policy: str, name: str) -> list[TrialSetup]:
+def setups(plan: DemoPlan, *, policy: str, name: str, can_record: bool) -> list[TrialSetup]:
     return [
         TrialSetup(
             trial_id=f"{name}-{index + 1:03d}",
@@ -52,7 +52,7 @@ def setups(plan: DemoPlan, *, policy: str, name: str) -> list[TrialSetup]:
             instruction="",
             start_pose=plan.start_pose,
             time_limit=plan.time_limit,
-            record=plan.record,
+            record=plan.record == "yes" or (plan.record == "possible" and can_record),
             scene=SceneSetup(split=plan.splits[index % len(plan.splits)], seed=plan.seed + index),
         )
         for index in range(plan.trials)
@@ -67,9 +67,10 @@ async def run_demo_study(
     if not policy:
         raise StudyError("the bridge names no policy yet: give one with --policy")
     name = plan.name or time.strftime("demo-%Y%m%d-%H%M%S")
+    can_record = not first.recording.problem
     return [
         await run_trial(client, setup, operator=OPERATOR, say=say)
-        for setup in setups(plan, policy=policy, name=name)
+        for setup in setups(plan, policy=policy, name=name, can_record=can_record)
     ]
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from operator_console.bridge_link import said_by_bridge
 from robot_contract.client import HoldStream, OperatorClient
 from robot_contract.errors import BridgeUnavailable, WireError
 from robot_contract.messages import Heartbeat, HoldState
@@ -51,7 +52,7 @@ class HoldRelay:
                         sending.cancel()
                 sentence = "the bridge ended the hold stream"
             except (BridgeUnavailable, WireError) as error:
-                sentence = str(error)
+                sentence = said_by_bridge(error)
             self._say({"type": "hold_closed", "sentence": sentence})
             await asyncio.sleep(RETRY_SECONDS)
 

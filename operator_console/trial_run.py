@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
+from operator_console.bridge_link import said_by_bridge
 from robot_contract.client import OperatorClient
 from robot_contract.errors import BridgeUnavailable, StudyError, WireError
 from robot_contract.messages import BridgeStatus, OperatorAction, OperatorEvent, TrialSetup
@@ -68,7 +69,7 @@ async def run_trial(
         say(f"{setup.trial_id}: {status.instruction or 'prepared'}")
         end = await _attempt(client, setup, operator, last)
     except (BridgeUnavailable, WireError) as error:
-        end = Ending(result="system_fault", sentence=str(error))
+        end = Ending(result="system_fault", sentence=said_by_bridge(error))
     say(f"{setup.trial_id}: {end.result.replace('_', ' ')}, {end.sentence}")
     newest = last[-1] if last else None
     return TrialOutcome(

@@ -14,7 +14,7 @@ let socketProblem = "connecting to the console's server";
 let control = { mine: false, sentence: "Connecting" };
 let holdProblem = "the hold stream is not open";
 let holdOpen = false;
-let policyFilled = false;
+let formFilled = false;
 
 const tiles = new Tiles(byId("tiles"));
 const hold = new HoldKey({ send: (beat) => link.send({ type: "heartbeat", ...beat }), changed: showHold });
@@ -38,7 +38,7 @@ function heard(message) {
         statusAt = performance.now() / 1000 - message.status_age;
         tiles.expect(status.cameras.map((camera) => camera.name));
         showStatus(status);
-        fillPolicy();
+        fillForm();
       }
       break;
     case "hold":
@@ -60,12 +60,15 @@ function closed(why) {
   refresh();
 }
 
-function fillPolicy() {
-  const field = byId("trial-form").elements.policy;
-  if (!policyFilled && status.policy) {
-    field.value = status.policy;
-    policyFilled = true;
+// What the bridge's first status says about the next trial; afterwards the form is the operator's.
+function fillForm() {
+  const { policy, record } = byId("trial-form").elements;
+  if (!formFilled) {
+    record.checked = !status.recording.problem;
+    if (!policy.value) policy.value = status.policy;
+    formFilled = true;
   }
+  setText(byId("record-note"), status.recording.problem ? `(${status.recording.problem})` : "");
 }
 
 function refresh() {
@@ -130,7 +133,6 @@ async function act(button) {
   const { action } = button.dataset;
   const sentence = await post("/api/send", { action, operator: operatorName() }, link.page);
   answer(sentence && `${button.textContent.trim()} was refused: ${sentence}`);
-  if (!sentence && action === "arm") document.querySelector("[data-action=start]").focus();
   if (!sentence && action === "start" && status?.hold_required) byId("hold").focus();
 }
 
@@ -154,7 +156,6 @@ async function prepare(form) {
   };
   const sentence = await post("/api/prepare", setup, link.page);
   answer(sentence && `The trial was not prepared: ${sentence}`);
-  if (!sentence) document.querySelector("[data-action=arm]").focus();
 }
 
 byId("stop-form").addEventListener("submit", (event) => {
@@ -167,11 +168,17 @@ addEventListener("keydown", (event) => {
     stop();
   }
 }, { capture: true });
-for (const button of document.querySelectorAll("[data-action]")) button.addEventListener("click", () => act(button));
+for (const button of document.querySelectorAll("[data-action]")) {
+  button.addEventListener("click", (event) => {
+    if (event.detail > 0) button.blur(); // clicked by a pointer: Space is the hold key again
+    act(button);
+  });
+}
 byId("looked").addEventListener("change", refresh);
 byId("take-control").addEventListener("click", () => link.send({ type: "take_control" }));
 byId("trial-form").addEventListener("submit", (event) => {
   event.preventDefault();
+  document.activeElement?.blur();
   prepare(event.target.elements);
 });
 

@@ -63,7 +63,8 @@ function connections(status, link) {
   const dropped = recording.dropped > 0 ? ` · ${recording.dropped} dropped` : "";
   if (recording.problem) items.push(["Recorder", "bad", recording.problem]);
   else items.push(["Recorder", recording.active ? "good" : "off", (recording.active ? "recording" : "not recording") + dropped]);
-  items.push(["Disk", recording.free_bytes > LITTLE_DISK ? "good" : "bad", `${(recording.free_bytes / 1e9).toFixed(1)} GB free`]);
+  if (recording.problem && recording.free_bytes === 0) items.push(["Disk", "off", "unknown"]);
+  else items.push(["Disk", recording.free_bytes > LITTLE_DISK ? "good" : "bad", `${(recording.free_bytes / 1e9).toFixed(1)} GB free`]);
   items.push(["Hold key", status.lease_holder ? "good" : "off", status.lease_holder ? `lease: ${status.lease_holder}` : "no lease"]);
   return items;
 }

@@ -115,7 +115,7 @@ def test_the_policy_comes_from_the_bridge_or_the_plan_or_is_asked_for() -> None:
 
 
 def outcome(index: int, result: Any) -> TrialOutcome:
-    setup = setups(DemoPlan(trials=9), policy="tiny", name="demo")[index]
+    setup = setups(DemoPlan(trials=9), policy="tiny", name="demo", can_record=True)[index]
     return TrialOutcome(
         setup=setup, instruction="put it there", result=result, seconds=1.0, sentence="why", verdict_counts={}
     )
@@ -131,6 +131,15 @@ def test_system_faults_are_counted_both_ways() -> None:
     assert "1/2" in text
     assert "1/3" in text
     assert "demo-003: why" in text
+
+
+@pytest.mark.parametrize(
+    ("wish", "can_record", "records"),
+    [("possible", True, True), ("possible", False, False), ("yes", False, True), ("no", True, False)],
+)
+def test_trials_are_recorded_as_wished(wish: Any, can_record: bool, records: bool) -> None:
+    made = setups(DemoPlan(record=wish), policy="tiny", name="t", can_record=can_record)
+    assert [setup.record for setup in made] == [records] * 3
 
 
 def test_an_empty_plan_is_refused() -> None:
