@@ -106,9 +106,10 @@ class RealPace:
 
     @property
     def real_time_factor(self) -> float:
-        """Simulated over real seconds since the start; below one where the machine did not keep up."""
+        """Simulated over real seconds since the start; a world less than one step behind keeps up."""
         wall = time.monotonic() - self._began
-        return (self._steps() - self._first_step) * self._period / wall
+        simulated = (self._steps() - self._first_step) * self._period
+        return 1.0 if wall - simulated <= self._period else simulated / wall
 
     def jump(self, seconds: float) -> None:
         self._jumped += seconds

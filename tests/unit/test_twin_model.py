@@ -8,6 +8,7 @@ import pytest
 
 from robot_bridge import kinematics
 from robot_bridge.twin.cell import ARM_XML
+from robot_bridge.twin.franka_sim import franka_sim_xml
 
 # Franka's published tables: a [m], d [m], alpha [rad] (modified Denavit-Hartenberg); [rad]; [Nm].
 LINKS = (
@@ -92,3 +93,21 @@ def test_masses_and_inertias_are_those_of_such_an_arm(model: mujoco.MjModel) -> 
 def test_the_file_is_small_and_has_no_meshes(model: mujoco.MjModel) -> None:
     assert Path(str(ARM_XML)).stat().st_size < 200_000
     assert model.nmesh == 0
+
+
+def test_for_franka_sim_the_seventh_body_is_the_flange_and_nothing_moves_otherwise(
+    model: mujoco.MjModel,
+) -> None:
+    shifted = mujoco.MjModel.from_xml_string(franka_sim_xml())
+    assert [shifted.joint(i).name for i in range(shifted.njnt)] == [f"fr3_joint{i}" for i in range(1, 8)]
+    assert shifted.nu == 7
+    data, other = mujoco.MjData(model), mujoco.MjData(shifted)
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        joints = rng.uniform(LOWEST, HIGHEST)
+        data.qpos[:7] = other.qpos[:] = joints
+        mujoco.mj_forward(model, data)
+        mujoco.mj_forward(shifted, other)
+        np.testing.assert_allclose(other.body("fr3_link7").xpos, data.site("flange").xpos, atol=1e-9)
+        np.testing.assert_allclose(other.body("fr3_link7").xmat, data.site("flange").xmat, atol=1e-9)
+        np.testing.assert_allclose(other.body("fr3_link7").xipos, data.body("fr3_link7").xipos, atol=1e-9)
