@@ -77,6 +77,9 @@ class GraphCache:
         recording.graph.replay()
         return recording.rows[: len(x)].clone()
 
+    # Ordinary tensors, so that a recording made under inference mode may be refilled outside it.
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def _record(self, size: int, prompt: int) -> Recording:
         x = example_input(self._config, [prompt] * size).to(self._device, self._dtype)
         side = torch.cuda.Stream(self._device)

@@ -6,7 +6,7 @@ rate measured in simulation, not by a bound on the outputs.
 M rows, I inputs, O outputs.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
 import torch
 from torch import Tensor
@@ -23,19 +23,28 @@ def quantise_rows(x_MI: Tensor) -> tuple[Tensor, Tensor]:
     return (wide / scale_M1).clamp(-LARGEST, LARGEST).to(FORMAT), scale_M1
 
 
-def float8_linear(weight_OI: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return x -> x @ weight.T with both factors in 8 bits, accumulated wide, answered in x's type."""
-    weight8_OI, weight_scale_O1 = quantise_rows(weight_OI.detach())
+class Float8Linear:
+    """x -> x @ weight.T with both factors in 8 bits, accumulated wide, answered in x's type."""
 
-    def apply(x: Tensor) -> Tensor:
+    def __init__(self, weight8_OI: Tensor, scale_O1: Tensor) -> None:
+        self._weight8_OI = weight8_OI
+        self._scale_O1 = scale_O1
+
+    @staticmethod
+    def of(weight_OI: Tensor) -> Float8Linear:
+        return Float8Linear(*quantise_rows(weight_OI.detach()))
+
+    def rows(self, start: int, end: int) -> Float8Linear:
+        """The same layer with these outputs alone."""
+        return Float8Linear(self._weight8_OI[start:end], self._scale_O1[start:end])
+
+    def __call__(self, x: Tensor) -> Tensor:
         x8_MI, x_scale_M1 = quantise_rows(x.flatten(0, -2))
         out_MO = torch._scaled_mm(  # pyright: ignore[reportPrivateUsage] - it has no public name yet
             x8_MI,
-            weight8_OI.t(),
+            self._weight8_OI.t(),
             scale_a=x_scale_M1,
-            scale_b=weight_scale_O1.t(),
+            scale_b=self._scale_O1.t(),
             out_dtype=torch.bfloat16,
         )
         return out_MO.to(x.dtype).view(*x.shape[:-1], -1)
-
-    return apply

@@ -9,28 +9,40 @@ B batch, S sequence, R rows read, D width, H heads, E head width, M MLP width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from policy_server.model.float8 import float8_linear
+from policy_server.model.float8 import Float8Linear
 from policy_server.model.language import LanguageModel
 from policy_server.model.sequence import read_rows
 
-Product = Callable[[Tensor], Tensor]
+
+class Product(Protocol):
+    def __call__(self, x: Tensor) -> Tensor: ...
+    def rows(self, start: int, end: int) -> Product: ...
+
+
+class ExactLinear:
+    """x -> x @ weight.T, and the same for some of the outputs."""
+
+    def __init__(self, weight_OI: Tensor) -> None:
+        self._weight_OI = weight_OI
+
+    def rows(self, start: int, end: int) -> ExactLinear:
+        return ExactLinear(self._weight_OI[start:end])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self._weight_OI)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FusedLayer:
     attention_norm: Tensor  # (D,)
-    query: Product
-    key_value: Product
     query_key_value: Product
     output: Product
     mlp_norm: Tensor  # (D,)
@@ -46,6 +58,9 @@ class FusedLlama:
         self.rotary = llama.rotary_emb
         self.final_norm = llama.norm.weight
         self.layers = [_fuse_layer(cast(LlamaDecoderLayer, layer), float8=float8) for layer in llama.layers]
+        D, last = llama.config.hidden_size, self.layers[-1]
+        self.last_query = last.query_key_value.rows(0, D)
+        self.last_key_value = last.query_key_value.rows(D, 3 * D)
 
     @torch.no_grad()
     def __call__(self, embeddings_BSD: Tensor, mask: Tensor, rows_BR: Tensor) -> Tensor:
@@ -75,8 +90,8 @@ class FusedLlama:
         rows_BR: Tensor,
     ) -> Tensor:
         normed = rms_norm(x_BSD, layer.attention_norm, self.eps)
-        k, v = layer.key_value(normed).chunk(2, dim=-1)
-        q = layer.query(read_rows(normed, rows_BR))
+        k, v = self.last_key_value(normed).chunk(2, dim=-1)
+        q = self.last_query(read_rows(normed, rows_BR))
         turn_BR = (turn_1S[0][0][rows_BR], turn_1S[1][0][rows_BR])
         attended = self._attend(self._turn(q, turn_BR), self._turn(k, turn_1S), self._split(v), mask)
         return self._finish(layer, read_rows(x_BSD, rows_BR), attended)
@@ -112,22 +127,15 @@ def _fuse_layer(layer: LlamaDecoderLayer, *, float8: bool) -> FusedLayer:
     attention, mlp = layer.self_attn, layer.mlp
     qkv = join_weights([attention.q_proj, attention.k_proj, attention.v_proj])
     gate_up = join_weights([mlp.gate_proj, mlp.up_proj])
-    D = attention.q_proj.out_features
-    product = float8_linear if float8 else exact_linear
+    product = Float8Linear.of if float8 else ExactLinear
     return FusedLayer(
         attention_norm=layer.input_layernorm.weight,
-        query=product(qkv[:D]),
-        key_value=product(qkv[D:]),
         query_key_value=product(qkv),
         output=product(attention.o_proj.weight),
         mlp_norm=layer.post_attention_layernorm.weight,
         gate_up=product(gate_up),
         down=product(mlp.down_proj.weight),
     )
-
-
-def exact_linear(weight_OI: Tensor) -> Product:
-    return partial(F.linear, weight=weight_OI)
 
 
 @torch.no_grad()

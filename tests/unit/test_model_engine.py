@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from policy_server.model.cuda_graphs import BATCHES, bucket, fill
 from policy_server.model.engine import Engine
 from policy_server.model.example_input import example_input
-from policy_server.model.float8 import float8_linear, quantise_rows
+from policy_server.model.float8 import Float8Linear, quantise_rows
 from policy_server.model.fused_llama import FusedLlama, join_weights, rms_norm
 from policy_server.model.lora import LoraConfig, add_adapters
 from policy_server.model.policy import build_policy
@@ -112,9 +112,10 @@ def test_an_8_bit_product_is_near_the_exact_one():
     draw = torch.Generator().manual_seed(0)
     weight, x = torch.randn(48, 64, generator=draw), torch.randn(2, 5, 64, generator=draw)
     exact = F.linear(x, weight)
-    ours = float8_linear(weight)(x)
+    ours = Float8Linear.of(weight)(x)
     assert ours.shape == exact.shape
     assert ((ours - exact).norm() / exact.norm()).item() < 0.05
+    assert torch.equal(Float8Linear.of(weight).rows(16, 48)(x), ours[..., 16:])
 
 
 def test_an_8_bit_engine_answers_nearly_the_same_and_keeps_its_weights():
@@ -142,6 +143,17 @@ def test_a_filled_bucket_answers_as_what_it_was_filled_with():
     filled = fill(x, size, prompt, TINY.tokens.pad)
     assert (len(filled), filled.tokens.shape[1]) == (4, 16)
     assert torch.allclose(policy.act(filled).actions[:3], policy.act(x).actions, atol=5e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own compiler warns of itself
+@pytest.mark.parametrize("config", [TINY, replace(MINIATURE, head="tokens")], ids=["tiny", "miniature"])
+def test_a_compiled_engine_answers_as_the_policy(config):
+    policy = build_policy(config, seed=0).eval()
+    engine = Engine(policy, compiled=True)
+    for prompts in ([9, 13, 12], [9, 13, 12, 10], [16, 9, 9]):
+        x = example_input(config, prompts)
+        assert torch.allclose(engine.act(x).actions, policy.act(x).actions, atol=1e-5)
 
 
 @needs_gpu
