@@ -7,6 +7,7 @@ are fetched and latencies measured here, and only the result goes there.
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -30,7 +31,8 @@ from robot_contract.messages import BridgeStatus, JointGoal, OperatorEvent, Tria
 _log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0  # the longest that the control thread may take to answer a command
-_SCENE_SECONDS = 60.0  # or to build a scene
+_CONNECT_SECONDS = 1.0  # [s] for the stream to the policy server
+_SCENE_SECONDS = 60.0  # [s] the same with a scene to build
 
 
 class Refused(Exception):
@@ -98,6 +100,7 @@ class Bridge:
             self.loop.commands.put(Preparation(trial=trial, done=done))
             _wait(done, _SCENE_SECONDS)
             self._policy_problems = tuple(self._check(trial))
+            self._wait_until_connected()
 
     def _check(self, trial: Trial) -> list[str]:
         problems: list[str] = []
@@ -110,6 +113,12 @@ class Bridge:
                 self._policy_server, self.devices, self.rig, trial.contract, self._answers.ages
             )
         return problems + policy_problems(self.rig, trial.contract, self._calibrations, self._answers.ages)
+
+    def _wait_until_connected(self) -> None:
+        """The stream opens beside the arming check; what still hinders it afterwards is a problem."""
+        until = time.monotonic() + _CONNECT_SECONDS
+        while self._answers.state != CONNECTED and time.monotonic() < until:
+            time.sleep(0.01)
 
     def send(self, event: OperatorEvent) -> None:
         if event.action == "stop":

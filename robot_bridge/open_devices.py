@@ -23,6 +23,7 @@ class World(Protocol):
     def stage(self, setup: SceneSetup) -> StagedScene: ...
     def begin_episode(self) -> None: ...
     def truth(self) -> TruthStatus: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +39,8 @@ class Devices:
             camera.close()
         self.gripper.close()
         self.arm.close()
+        if self.world is not None:
+            self.world.close()
 
 
 def open_devices(rig: Rig) -> Devices:

@@ -12,6 +12,7 @@ from robot_contract.errors import PolicyUnavailable
 from robot_contract.policy_contract import PolicyContract
 
 _PROBES = 8
+_PICTURE_SECONDS = 3.0  # [s] a scene that was just built has no picture yet
 _WARM_UP = 2  # the first answers of a server pay for things that later ones do not
 
 
@@ -19,6 +20,7 @@ def measure_latency(
     policy_server: Predictor, devices: Devices, rig: Rig, contract: PolicyContract, ages: Ages
 ) -> list[str]:
     """Add the ages of a few answers; return in words why some are missing."""
+    _wait_for_pictures(devices, contract)
     for i in range(_WARM_UP + _PROBES):
         try:
             observation = make_observation(_probe(i, devices, rig, contract))
@@ -29,6 +31,13 @@ def measure_latency(
             ages.add(devices.clock.now() - observation.observed_at)
         time.sleep(rig.tick_period)
     return []
+
+
+def _wait_for_pictures(devices: Devices, contract: PolicyContract) -> None:
+    until = time.monotonic() + _PICTURE_SECONDS
+    wanted = [devices.cameras[camera.name] for camera in contract.cameras if camera.name in devices.cameras]
+    while time.monotonic() < until and any(camera.latest() is None for camera in wanted):
+        time.sleep(0.02)
 
 
 def _probe(sequence: int, devices: Devices, rig: Rig, contract: PolicyContract) -> Ask:
