@@ -6,6 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from operator_console.app import create_app
 from operator_console.bridge_link import BridgeLink
-from operator_console.rehearsal import RehearsalBridge
+from operator_console.rehearsal import RehearsalBridge, first_status
 from operator_console.security import LOOPBACK_NAMES, Sessions
 from operator_console.web_server import web_server
 from robot_contract.client import OperatorClient
@@ -70,6 +71,19 @@ class Stage:
         """Run a coroutine function where bridge and console live, and wait for it."""
         return asyncio.run_coroutine_threadsafe(function(), self._loop).result(20)
 
+    def reset(self) -> None:
+        """Make the bridge forget what the last test did with it."""
+
+        async def forget() -> None:
+            for seen in (self.bridge.events, self.bridge.setups, self.bridge.heartbeats):
+                seen.clear()
+            lease = self.bridge.status.lease_holder
+            self.bridge.status = replace(
+                first_status(tuple(self.bridge.jpegs), hold_required=True), lease_holder=lease
+            )
+
+        self.on_loop(forget)
+
     def close(self) -> None:
         assert self._server is not None
         self._server.should_exit = True
@@ -99,6 +113,15 @@ class Stage:
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
+    stage = Stage()
+    stage.start()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_stage() -> Iterator[Stage]:
+    """One for all tests of a module, which reset it."""
     stage = Stage()
     stage.start()
     yield stage
