@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from policy_server.atomic_folder import new_folder
 from policy_server.contract_json import CONTRACT_FILE, contract_to_json, read_contract
 from policy_server.eager_policy import EagerPolicy
-from policy_server.golden import Golden, golden_observation, read_golden, save_golden
+from policy_server.golden import Golden, read_golden, save_golden
+from policy_server.golden_making import make_golden
 from policy_server.model.config import ModelConfig
 from policy_server.model.policy import OftPolicy
 from policy_server.model.tokenizer import PromptTokenizer
@@ -49,17 +49,6 @@ REPORT_FILE = "report.json"
 UNSAVED_DIGEST = "0" * 64  # weights_digest of a contract whose weights are not on disk yet
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-
-# How far another device or number format may be from float32 on the CPU where the golden chunk was made, in
-# normalised units (the whole range is 2); where saving measured more, four times that.
-_TOLERANCES = {
-    "cpu/float32": 1e-3,
-    "cuda/float32": 2e-3,
-    "cpu/float16": 0.02,
-    "cuda/float16": 0.02,
-    "cpu/bfloat16": 0.06,
-    "cuda/bfloat16": 0.06,
-}
 
 
 class SavesTokenizer(Protocol):
@@ -125,7 +114,7 @@ def save_checkpoint(
         _write_json(partial / REPORT_FILE, report)
         contract = dataclasses.replace(contract, weights_digest=weights_digest(partial))
         (partial / CONTRACT_FILE).write_text(contract_to_json(contract), encoding="utf-8")
-        save_golden(_make_golden(partial, contract, config), partial)
+        save_golden(make_golden(partial, contract, config, tokenizer), partial)
     return open_checkpoint(path)
 
 
@@ -184,34 +173,6 @@ def check_widths(contract: PolicyContract, config: ModelConfig, *, file: str = C
     for name, (promised, built) in pairs.items():
         if promised != built:
             raise ContractError(f"{file}: {name}: expected {built} by {MODEL_FILE}, found {promised}")
-
-
-def _make_golden(folder: Path, contract: PolicyContract, config: ModelConfig) -> Golden:
-    """The chunk in float32 where it fits easily, and how far other number formats on this CPU are from it."""
-    observation = golden_observation(contract)
-    tokenizer = PromptTokenizer.load(folder / TOKENIZER_FOLDER, config.tokens)
-
-    def answer(dtype: torch.dtype | None) -> Any:
-        policy = OftPolicy.on_meta(config)
-        policy.adopt(dict(read_tensors(folder, dtype=dtype)))
-        return EagerPolicy(contract, policy.without_auxiliary(), tokenizer).predict(observation)
-
-    size = sum(file.stat().st_size for file in weight_files(folder))
-    measured: dict[str, Any] = {}
-    if size <= 200_000_000:
-        actions = answer(torch.float32)
-        measured["cpu/bfloat16"] = abs(answer(torch.bfloat16) - actions)
-    else:  # a large model answers once, as it is stored: twice its memory is more than was promised
-        actions = answer(None)
-    statistics = contract.statistics
-    half_range = np.where(statistics.action_mask, 0.5 * (statistics.action_high - statistics.action_low), 1.0)
-    tolerance = {
-        key: (floor * half_range).clip(4.0 * measured[key].max(axis=0) if key in measured else 0.0)
-        for key, floor in _TOLERANCES.items()
-    }
-    if "cpu/bfloat16" in measured:
-        tolerance["cuda/bfloat16"] = tolerance["cpu/bfloat16"]
-    return Golden(observation=observation, actions=actions, tolerance=tolerance)
 
 
 def _write_json(file: Path, document: Mapping[str, Any]) -> None:

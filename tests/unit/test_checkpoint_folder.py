@@ -40,6 +40,15 @@ CONTRACT = put_on_contract(name="small", cameras=(square_camera("external"),), p
 TOKENIZER = word_tokenizer(["put the red cube on the white plate"], SMALL.tokens)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small matrices on a busy machine: threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def save(path: Path, **changes: Any) -> None:
     arguments = {
         "contract": CONTRACT,

@@ -7,7 +7,9 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ from policy_server.convert.conversion import (
 from policy_server.convert.openvla_oft import specialise
 from policy_server.convert.published_folder import PublishedFolder, look_at
 from policy_server.convert.robots import robot_preset
+from policy_server.golden_making import SMALL_MODEL_BYTES
+from policy_server.model.policy import build_policy
 from policy_server.model.presets import OPENVLA_OFT_7B
 from robot_contract.errors import ContractError
 
@@ -39,6 +43,15 @@ D, V1, V2, WIDE = 16, 32, 48, 24  # language, DINO, SigLIP and MLP widths
 PATCHES, VOCABULARY = 4, 32064
 METRES = 0.05
 Tensors = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small matrices on a busy machine: threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def linear(generator: torch.Generator, name: str, inputs: int, outputs: int, *, bias: bool = True) -> Tensors:
@@ -240,8 +253,10 @@ def test_each_layout_becomes_a_checkpoint_that_answers(layout: LayoutName, tmp_p
     checkpoint = run_conversion(conversion, tmp_path / "dst")
     reopened = open_checkpoint(tmp_path / "dst")
     assert reopened.contract.policy_digest == checkpoint.contract.policy_digest
-    actions = reopened.load_eager().predict(reopened.golden.observation)
-    assert reopened.golden.complaint(actions, device="cpu", dtype="bfloat16") is None
+    for dtype in (torch.bfloat16, torch.float32):
+        actions = reopened.load_eager(dtype=dtype).predict(reopened.golden.observation)
+        complaint = reopened.golden.complaint(actions, device="cpu", dtype=str(dtype).removeprefix("torch."))
+        assert complaint is None
     assert actions.shape == (1 if layout == "openvla" else 8, 7)
     provenance = dict(reopened.contract.provenance)
     assert provenance["layout"].startswith(f"{layout}: ")
@@ -268,6 +283,16 @@ def test_each_layout_runs_as_it_was_trained(
     assert config.language.rms_norm_eps == 1e-6
     assert config.towers[0].pixel_mean == (0.484375, 0.455078125, 0.40625)
     assert [tower.live_blocks for tower in config.towers] == [2, 2]
+
+
+def test_a_token_policys_golden_chunk_notices_another_layouts_sequence(tmp_path: Path) -> None:
+    """The same weights in another sequence give other tokens: what the layouts are told apart for."""
+    source = rlinf_folder(tmp_path / "src")
+    checkpoint = run_conversion(plan_conversion(source, CHOICES["rlinf"]), tmp_path / "dst")
+    eager = checkpoint.load_eager(dtype=torch.float32)
+    eager.policy.config = dataclasses.replace(eager.policy.config, sequence="official")
+    actions = eager.predict(checkpoint.golden.observation)
+    assert checkpoint.golden.complaint(actions, device="cpu", dtype="float32") is not None
 
 
 def converted(folder: Path, chosen: Choices) -> Tensors:
@@ -629,3 +654,56 @@ def test_the_full_size_is_read_off_the_full_size_shapes(tmp_path: Path) -> None:
     head = {k.removeprefix("action_head."): v for k, v in full.items() if k.startswith("action_head.")}
     assert head.keys() == head_tensors().keys()
     assert specialise(base, folder).proprio_size == 8
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+import torch
+from policy_server.convert.conversion import Choices, plan_conversion, run_conversion
+from policy_server.convert.robots import robot_preset
+
+torch.set_num_threads(1)
+
+def resident(name):
+    return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith(name))
+
+choices = Choices(name="x", robot=robot_preset("libero"), robot_name="libero", cameras=("external", "wrist"))
+conversion = plan_conversion(Path(sys.argv[1]), choices)
+Path("/proc/self/clear_refs").write_text("5")  # start the peak anew
+before = resident("VmRSS:")
+run_conversion(conversion, Path(sys.argv[2]), shard_bytes=int(sys.argv[3]))
+print(resident("VmHWM:") - before)
+"""
+
+
+def test_converting_needs_little_more_memory_than_the_model(tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        OPENVLA_OFT_7B,
+        image_size=28,
+        towers=tuple(
+            dataclasses.replace(tower, width=64, depth=3, live_blocks=2, mlp_width=64)
+            for tower in OPENVLA_OFT_7B.towers
+        ),
+        projector_width=384,
+        language=dataclasses.replace(
+            OPENVLA_OFT_7B.language, hidden_size=384, layers=4, heads=4, mlp_width=1024
+        ),
+        head_width=384,
+    )
+    tensors = build_policy(config, seed=0).state_dict()
+    side: dict[str, Tensors] = {"action_head": {}, "proprio_projector": {}}
+    for key in list(tensors):
+        name, _, rest = key.partition(".")
+        if name in side:
+            side[name][rest] = tensors.pop(key).to(torch.bfloat16)
+    source = add_side_files(write_folder(tmp_path / "src", tensors), **side)
+    size = sum(file.stat().st_size for file in source.iterdir())
+    assert size > 2 * SMALL_MODEL_BYTES
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(source), str(tmp_path / "dst"), str(size // 8)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert int(measured.stdout) < 1.3 * size
