@@ -5,6 +5,7 @@ and prints its table; on a terminal it then leaves the console up until Ctrl-C.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -189,7 +190,7 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
     _call(
         [
             *(sys.executable, "-m", "operator_console", "demo-study"),
-            *("--bridge", bridge_address, "--trials", str(options.trials)),
+            *("--bridge", bridge_address, "--trials", str(options.trials), "--policy", _policy(checkpoint)),
         ]
     )
     for name, child in children.items():
@@ -200,6 +201,14 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
             time.sleep(0.5)
             for name, child in children.items():
                 check_alive(name, child, logs)
+
+
+def _policy(checkpoint: Path) -> str:
+    """The name under which a checkpoint folder is served."""
+    try:
+        return str(json.loads((checkpoint / "contract.json").read_text())["name"])
+    except (OSError, ValueError, KeyError) as error:
+        raise DemoError(f"{checkpoint} is not a checkpoint folder: contract.json: {error}") from error
 
 
 def _link(log: Path) -> str | None:
