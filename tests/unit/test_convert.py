@@ -285,14 +285,15 @@ def test_each_layout_runs_as_it_was_trained(
     assert [tower.live_blocks for tower in config.towers] == [2, 2]
 
 
-def test_a_token_policys_golden_chunk_notices_another_layouts_sequence(tmp_path: Path) -> None:
-    """The same weights in another sequence give other tokens: what the layouts are told apart for."""
+def test_a_token_policys_golden_chunk_notices_other_weights(tmp_path: Path) -> None:
     source = rlinf_folder(tmp_path / "src")
     checkpoint = run_conversion(plan_conversion(source, CHOICES["rlinf"]), tmp_path / "dst")
-    eager = checkpoint.load_eager(dtype=torch.float32)
-    eager.policy.config = dataclasses.replace(eager.policy.config, sequence="official")
+    eager = checkpoint.load_eager()
+    with torch.no_grad():
+        eager.policy.language_model.lm_head.weight.neg_()
     actions = eager.predict(checkpoint.golden.observation)
-    assert checkpoint.golden.complaint(actions, device="cpu", dtype="float32") is not None
+    for dtype in ("float32", "bfloat16"):
+        assert checkpoint.golden.complaint(actions, device="cpu", dtype=dtype) is not None
 
 
 def converted(folder: Path, chosen: Choices) -> Tensors:
