@@ -57,13 +57,13 @@ def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float
         joint_position=sensed.arm.joint_position,
         tcp_speed=tcp_speed(sensed.arm, rig.flange_from_tcp.position),
         gripper_width=sensed.gripper.width,
-        arm_age=now - sensed.arm.measured_at,
+        arm_age=max(0.0, now - sensed.arm.measured_at),
         cameras=tuple(
             _camera_status(rig, camera, sensed.traces.get(camera.name), now) for camera in rig.cameras
         ),
         server=rig.policy_server.address,
         server_state=around.answers.state,
-        chunk_age=snapshot.chunk_age,
+        chunk_age=max(0.0, snapshot.chunk_age),  # negative while targets are still to come
         round_trip_p50=ages.quantile(0.5),
         round_trip_p99=ages.quantile(0.99),
         hold_required=rig.hold_to_run,
@@ -90,7 +90,7 @@ def tcp_speed(arm: ArmState, flange_from_tcp: Vector) -> float:
 def _camera_status(rig: Rig, camera: CameraRig, trace: FrameTrace | None, now: float) -> CameraStatus:
     return CameraStatus(
         name=camera.name,
-        age=now - trace.exposed_at if trace is not None else float(np.inf),
+        age=max(0.0, now - trace.exposed_at) if trace is not None else float(np.inf),
         age_limit=rig.camera_age_limit(camera),
         rate=1.0 / trace.period if trace is not None and trace.period > 0 else 0.0,
     )
