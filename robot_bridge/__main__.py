@@ -96,7 +96,12 @@ def _run(command: Run) -> None:
         recordings=command.recordings,
         dry_run=command.dry_run,
     )
-    run_bridge(load_rig(find_rig(command.rig)), options, ending)
+    run_bridge(
+        load_rig(find_rig(command.rig)),
+        options,
+        ending,
+        is_up=lambda port: print(f"robot-bridge serves operators on port {port}", flush=True),
+    )
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ class Conduct:
         self._hold_since: float | None = None
         self._pressing_since: float | None = None  # on a wall, a keep-out, the leash
         self._cleared_at = float("-inf")
+        self._standing_fault = ""  # what a device reports since earlier ticks
 
     @property
     def is_running(self) -> bool:
@@ -90,15 +91,20 @@ class Conduct:
         self._posture, self._is_at_rest = memory.posture.joint_position, memory.is_at_rest()
         if stop is not None:
             self._obey(stop, now)
-        if sensed.device_fault:
-            self.event("fault", sensed.device_fault, now)
-        elif sensed.arm_fault and not now - self._cleared_at <= _RECOVERY:
-            self.event("fault", sensed.arm_fault, now)
+        self._note_faults(sensed, now)
         if isinstance(command, Preparation):
             command.done.set_result(self._prepare(command.trial, now))
         elif command is not None:
             self._obey(command, now)
         self._heed_the_key(now)
+
+    def _note_faults(self, sensed: Sensed, now: float) -> None:
+        """Each fault once, when it begins: a device goes on reporting it until it is told to recover."""
+        has_recovered = now - self._cleared_at <= _RECOVERY
+        fault = sensed.device_fault or ("" if has_recovered else sensed.arm_fault)
+        if fault and fault != self._standing_fault:
+            self.event("fault", fault, now)
+        self._standing_fault = fault
 
     def is_held(self, now: float) -> bool:
         return not self._rig.hold_to_run or self.hold_to_run.press(now) != 0

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,10 @@ def open_recorder(rig: Rig) -> Recorder:
     return NoRecorder()
 
 
-def run_bridge(rig: Rig, options: RunOptions, ending: threading.Event) -> None:
+def run_bridge(
+    rig: Rig, options: RunOptions, ending: threading.Event, *, is_up: Callable[[int], None]
+) -> None:
+    """Run until `ending` is set; `is_up` gets the port of OperatorService."""
     rig = with_options(rig, options)
     server_tls = rig.policy_server.tls_folder
     operator_tls = rig.operator.tls_folder
@@ -72,6 +76,7 @@ def run_bridge(rig: Rig, options: RunOptions, ending: threading.Event) -> None:
             "rig %s (%s, profile %s) serves operators on port %d and asks %s",
             *(rig.name, rig.arm.driver, rig.limits.profile.name, server.port, rig.policy_server.address),
         )
+        is_up(server.port)
         while not ending.wait(0.5):
             if bridge.control.problems():
                 _log.error("%s", bridge.control.problems()[0])
