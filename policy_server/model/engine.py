@@ -29,7 +29,7 @@ class Engine:
         dtype: torch.dtype = torch.float32,
         float8: bool = False,
         graphs: bool | None = None,  # None: on a CUDA device
-        compiled: bool = False,  # torch.compile each bucket first: half a minute each, then faster kernels
+        compiled: bool = False,  # torch.compile each bucket when it is first seen
     ) -> None:
         self.config = live_config(policy.config)
         self.device = torch.device(device)

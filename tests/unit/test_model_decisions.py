@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from policy_server.model.config import ModelConfig
 from policy_server.model.engine import Engine
 from policy_server.model.example_input import example_input
+from policy_server.model.film import FilmedBlock
 from policy_server.model.policy import OftPolicy, build_policy
 from policy_server.model.presets import MINIATURE
+from policy_server.model.sequence import lay_out, spoken
+from policy_server.model.vision import Block
 from robot_contract.errors import ContractError
 
 BASE = replace(MINIATURE, value="action")
@@ -143,7 +147,27 @@ def test_training_heads_see_where_the_serving_policy_sees():
     assert policy.language_model.model.layers[0].mlp.up_proj.weight.grad is not None
 
 
-def test_film_averages_what_was_said_and_nothing_else():
+def test_film_averages_the_prompt_with_its_first_and_last_token_and_no_slot_or_pad():
+    config = replace(MINIATURE, film=True)
+    x = example_input(config, [9, 12])
+    layout = lay_out(x.tokens, x.mask, config)
+    text = torch.cat([x.tokens[:, :1], layout.text], dim=1)
+    for i, counted in enumerate(spoken(layout, config)):
+        prompt = x.tokens[i][x.mask[i]].tolist()
+        assert text[i][counted].tolist() == [*prompt, config.tokens.stop]
+
+
+def test_a_filmed_block_is_the_published_formula():
+    block = FilmedBlock(Block(MINIATURE.towers[1]), 64, 48)
+    x, film = torch.randn(2, 4, 48), torch.randn(2, 64)
+    attended = x + block.block.attn(block.block.norm1(x))
+    gamma, beta = (F.linear(film, part.weight, part.bias)[:, None] for part in (block.scale, block.shift))
+    modulated = attended * (1 + gamma) + beta
+    expected = modulated + block.block.mlp(block.block.norm2(modulated))
+    assert torch.allclose(block(x, film), expected, atol=1e-6)
+
+
+def test_another_word_reaches_the_vision_towers_through_film_alone():
     config = replace(MINIATURE, film=True)
     policy = build_policy(config, seed=0).eval()
     for module in policy.modules():

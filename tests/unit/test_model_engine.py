@@ -147,12 +147,11 @@ def test_a_filled_bucket_answers_as_what_it_was_filled_with():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own compiler warns of itself
-@pytest.mark.parametrize("config", [TINY, replace(MINIATURE, head="tokens")], ids=["tiny", "miniature"])
-def test_a_compiled_engine_answers_as_the_policy(config):
-    policy = build_policy(config, seed=0).eval()
+def test_a_compiled_engine_answers_as_the_policy():
+    policy = build_policy(TINY, seed=0).eval()
     engine = Engine(policy, compiled=True)
     for prompts in ([9, 13, 12], [9, 13, 12, 10], [16, 9, 9]):
-        x = example_input(config, prompts)
+        x = example_input(TINY, prompts)
         assert torch.allclose(engine.act(x).actions, policy.act(x).actions, atol=1e-5)
 
 

@@ -45,8 +45,10 @@ def rotate(x_HSE: Tensor) -> Tensor:
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
-def restated_llama(w: dict[str, Tensor], x_SD: Tensor, layers: int, heads: int) -> Tensor:
-    """Every position attends to every position."""
+def restated_llama(
+    w: dict[str, Tensor], x_SD: Tensor, layers: int, heads: int, *, hidden_SS: Tensor | None = None
+) -> Tensor:
+    """Every position attends to every position, except where `hidden_SS` says no."""
     for i in range(layers):
         p = f"language_model.model.layers.{i}."
         normed = rms_norm(x_SD, w[p + "input_layernorm.weight"])
@@ -55,6 +57,8 @@ def restated_llama(w: dict[str, Tensor], x_SD: Tensor, layers: int, heads: int) 
             for n in "qkv"
         )
         scores = rotate(q) @ rotate(k).transpose(1, 2) / q.shape[-1] ** 0.5
+        if hidden_SS is not None:
+            scores = scores.masked_fill(hidden_SS, float("-inf"))
         attended = (scores.softmax(-1) @ v).transpose(0, 1).flatten(1)
         x_SD = x_SD + attended @ w[p + "self_attn.o_proj.weight"].T
         normed = rms_norm(x_SD, w[p + "post_attention_layernorm.weight"])
@@ -63,13 +67,8 @@ def restated_llama(w: dict[str, Tensor], x_SD: Tensor, layers: int, heads: int) 
     return rms_norm(x_SD, w["language_model.model.norm.weight"])
 
 
-@torch.no_grad()
-def restated_actions(policy: OftPolicy, x: ModelInput) -> Tensor:
-    """One observation through the published forward pass, step by step."""
-    c, w = policy.config, policy.state_dict()
-    prompt = x.tokens[0, : int(x.mask.sum())]
-    embed = w["language_model.model.embed_tokens.weight"]
-    features = []
+def restated_patches(policy: OftPolicy, x: ModelInput) -> Tensor:
+    w, features = policy.state_dict(), []
     for camera in x.pixels[0]:
         towers = (policy.vision_backbone.featurizer, policy.vision_backbone.fused_featurizer)
         joined = torch.cat([t(camera[None, 3 * i : 3 * i + 3])[0] for i, t in enumerate(towers)], dim=-1)
@@ -78,6 +77,16 @@ def restated_actions(policy: OftPolicy, x: ModelInput) -> Tensor:
     for name in ("fc1", "fc2", "fc3"):
         patches = F.linear(patches, w[f"projector.{name}.weight"], w[f"projector.{name}.bias"])
         patches = F.gelu(patches) if name != "fc3" else patches
+    return patches
+
+
+@torch.no_grad()
+def restated_actions(policy: OftPolicy, x: ModelInput) -> Tensor:
+    """One observation through the published forward pass, step by step."""
+    c, w = policy.config, policy.state_dict()
+    prompt = x.tokens[0, : int(x.mask.sum())]
+    embed = w["language_model.model.embed_tokens.weight"]
+    patches = restated_patches(policy, x)
     proprio = F.linear(x.proprio, w["proprio_projector.fc1.weight"], w["proprio_projector.fc1.bias"])
     proprio = F.linear(F.gelu(proprio), w["proprio_projector.fc2.weight"], w["proprio_projector.fc2.bias"])
     slots = torch.zeros(c.action_slots, c.language.hidden_size)
@@ -201,6 +210,34 @@ def test_the_first_row_read_stands_on_the_action_prefix(x):
     assert ids[0, layout.rows[0, 0]] == MINIATURE.tokens.action_prefix
     assert ids[0, layout.last[0]] == MINIATURE.tokens.stop
     assert layout.rows[0].tolist() == list(range(int(layout.rows[0, 0]), int(layout.last[0]) - 1))
+
+
+@torch.no_grad()
+def restated_tokens(policy: OftPolicy, x: ModelInput) -> list[int]:
+    """Greedy OpenVLA: the whole sequence anew for every token, no cache."""
+    c, w = policy.config, policy.state_dict()
+    embed, head = w["language_model.model.embed_tokens.weight"], w["language_model.lm_head.weight"]
+    prompt = x.tokens[0, : int(x.mask.sum())].tolist()
+    first, last = c.tokens.action_end - c.tokens.action_bins, c.tokens.action_end
+    said: list[int] = []
+    for _ in range(c.action_slots):
+        words = embed[torch.tensor(prompt[1:] + [first + bin_ for bin_ in said])]
+        x_SD = torch.cat([embed[prompt[:1]], restated_patches(policy, x), words])
+        later_SS = torch.ones(len(x_SD), len(x_SD), dtype=torch.bool).triu(1)
+        hidden = restated_llama(w, x_SD, c.language.layers, c.language.heads, hidden_SS=later_SS)
+        said.append(int((head[first:last] @ hidden[-1]).argmax()))
+    return said
+
+
+def test_autoregressive_decoding_equals_the_restatement():
+    config = replace(
+        MINIATURE, mode="autoregressive", head="tokens", cameras=1, proprio_size=0, chunk_length=1
+    )
+    policy = make_policy(config)
+    x = example_input(config, [PROMPT, 17, 13])
+    together = policy.act(x).choices.flatten(1).tolist()
+    assert together == [restated_tokens(policy, x[i : i + 1]) for i in range(3)]
+    assert len({tuple(row) for row in together}) > 1
 
 
 def test_half_precision_leaves_the_rotary_frequencies_alone():
