@@ -94,7 +94,7 @@ def _add_light(spec: Any, light: Light) -> None:
     tint = np.array([1.0, 1.0, 1.0]) + light.warmth * np.array([0.10, 0.01, -0.14])
     head = spec.visual.headlight
     head.ambient = (light.intensity * light.ambient * tint).tolist()
-    head.diffuse = (0.22 * light.intensity * tint).tolist()
+    head.diffuse = (0.14 * light.intensity * tint).tolist()
     head.specular = [0.05, 0.05, 0.05]
     across = np.cos(light.elevation)
     source = np.array(
@@ -105,7 +105,7 @@ def _add_light(spec: Any, light: Light) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         pos=[0.45, 0.0, 0.0] + 2.0 * source,
         dir=-source,
-        diffuse=(1 - light.ambient) * 0.85 * light.intensity * tint,
+        diffuse=(1 - light.ambient) * 0.80 * light.intensity * tint,
         specular=[0.25, 0.25, 0.25],
         castshadow=True,
     )
@@ -114,7 +114,7 @@ def _add_light(spec: Any, light: Light) -> None:
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         pos=[-0.5, 1.5, 1.5],
         dir=[0.4, -0.8, -0.7],
-        diffuse=0.16 * light.intensity * tint,
+        diffuse=0.10 * light.intensity * tint,
         specular=[0.0, 0.0, 0.0],
         castshadow=False,
     )

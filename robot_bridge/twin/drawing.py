@@ -49,7 +49,7 @@ class Drawing:
     ) -> Picture:
         """What the camera sees of this state, the `index`th of the scene; called in the drawing thread."""
         size = camera.width, camera.height
-        picture = self._renderer.draw(position, name, *size)
+        picture = self._renderer.draw(position, name, *size, shadows=camera.shadows)
         if scene.dynamic_texture is not None:
             mask = self._renderer.movable(position, name, *size)
             picture = _mix(picture, scene.dynamic_texture, index, scene.seed, mask)

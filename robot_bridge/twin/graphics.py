@@ -55,6 +55,8 @@ def _open_context(choice: GlChoice, width: int, height: int) -> _GlContext:
     name = choose_gl(choice)
     if name == "osmesa":
         os.environ.setdefault("PYOPENGL_PLATFORM", "osmesa")  # read once, by PyOpenGL's first import
+    # Mesa's software rasteriser: several threads wait for each other on a busy machine and gain nothing here.
+    os.environ.setdefault("LP_NUM_THREADS", "1")
     try:
         module = importlib.import_module(f"mujoco.{name}")
         return cast(_GlContext, module.GLContext(width, height))

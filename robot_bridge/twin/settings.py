@@ -41,6 +41,7 @@ class CameraSettings:
     gain: float = 1.0  # brightness factor, 1 is the renderer's
     gain_drift: float = 0.02  # standard deviation of the factor from picture to picture
     noise: float = 2.0  # standard deviation [grey levels of 255]
+    shadows: bool = False  # looks better, and a picture takes several times as long
 
     def intrinsics(self) -> tuple[float, float, float, float]:
         """fx, fy, cx, cy [px]; square pixels, centred."""

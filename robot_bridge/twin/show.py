@@ -1,0 +1,136 @@
+"""The twin on its own, to look at: the scripted expert works through scenes, live or for a film.
+
+robot-bridge twin --view                   a live page on this computer, until Ctrl-C
+robot-bridge twin --record out.mp4         the same as a film, as fast as it can be drawn
+"""
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from robot_bridge.scene.expert import expert_action
+from robot_bridge.scene.scene import Scene
+from robot_bridge.scene.splits import draw_scene, split_names
+from robot_bridge.twin.expert_trial import carry_out
+from robot_bridge.twin.settings import TwinSettings
+from robot_bridge.twin.studio import panel, with_studio
+from robot_bridge.twin.viewer import Viewer
+from robot_bridge.twin.world import TwinWorld
+
+_LIVE_RATE_HZ = 15.0
+_FILM_RATE_HZ = 25
+_REST_SECONDS = 1.0  # at the end of an episode, before the next scene
+_LONGEST_EPISODE = 14.0  # [s]
+
+
+def facts_of(world: TwinWorld) -> dict[str, str]:
+    """What the page says about the episode."""
+    progress = world.progress
+    factor = world.real_time_factor
+    return {
+        "task": world.scene.instruction,
+        "split": world.scene.split,
+        "stage": progress.furthest.name.lower(),
+        "done": "yes" if progress.succeeded_at is not None else "not yet",
+        "arm": world.arm.read().fault or "well",
+        "real-time factor": "-" if factor is None else f"{factor:.3f}",
+    }
+
+
+def act(world: TwinWorld) -> None:
+    """One control step of the expert; it stands still when it has finished or the arm has a fault."""
+    if world.progress.succeeded_at is None and world.arm.read().fault is None:
+        carry_out(world, expert_action(world.truth(), world.scene))
+    else:
+        world.clock.sleep_until(world.clock.now() + 0.1)
+
+
+def is_over(world: TwinWorld) -> bool:
+    now, done = world.truth().time, world.progress.succeeded_at
+    return now > _LONGEST_EPISODE or (done is not None and now > done + _REST_SECONDS)
+
+
+def view(scenes: Sequence[Scene], *, port: int, until: threading.Event | None = None) -> None:
+    """Serve the live page and let the expert go through the scenes, again and again."""
+    settings = with_studio(TwinSettings(), rate_hz=_LIVE_RATE_HZ, shadows=False)
+    ended = until or threading.Event()
+    with (
+        TwinWorld(scenes[0], settings) as world,
+        Viewer("Touchdown twin", lambda: facts_of(world), port) as viewer,
+    ):
+        sys.stdout.write(f"The twin is to be seen at {viewer.address}  (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        picture_thread = threading.Thread(
+            target=_show_pictures, args=(world, viewer, ended), name="twin-pictures", daemon=True
+        )
+        picture_thread.start()
+        number = 0
+        try:
+            while not ended.is_set():
+                act(world)
+                if is_over(world):
+                    number += 1
+                    world.reset(scenes[number % len(scenes)])
+        except KeyboardInterrupt:
+            ended.set()
+        picture_thread.join()
+
+
+def _show_pictures(world: TwinWorld, viewer: Viewer, ended: threading.Event) -> None:
+    while not ended.wait(1 / _LIVE_RATE_HZ):
+        picture = panel(world.cameras)
+        if picture is not None:
+            viewer.show(picture)
+
+
+def record(scenes: Sequence[Scene], path: Path, *, shadows: bool = True) -> int:
+    """Film the expert on the scenes, one after the other; returns the number of pictures."""
+    from robot_bridge.twin.film import Film  # needs PyAV, which nothing else here does
+
+    settings = with_studio(TwinSettings(clock="stepped"), rate_hz=_FILM_RATE_HZ, shadows=shadows)
+    count = 0
+    with TwinWorld(scenes[0], settings) as world:
+        first = panel(world.cameras)
+        assert first is not None
+        with Film(path, first.shape[1], first.shape[0], _FILM_RATE_HZ) as film:
+            for scene in scenes:
+                world.reset(scene)
+                filmed = world.clock.now()
+                while not is_over(world):
+                    act(world)
+                    while filmed <= world.clock.now():
+                        picture = panel(world.cameras)
+                        assert picture is not None
+                        film.add(picture)
+                        filmed += 1 / _FILM_RATE_HZ
+                        count += 1
+    return count
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="robot-bridge twin", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--split", default="train", choices=split_names(), help="what the scenes are drawn from"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="number of the first scene")
+    parser.add_argument("--scenes", type=int, default=4, help="how many scenes, one after the other")
+    parser.add_argument("--view", action="store_true", help="a live page on the loopback address")
+    parser.add_argument("--port", type=int, default=0, help="of the page; 0 takes a free one")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write a film (MP4)")
+    given = parser.parse_args(argv)
+    scenes = [draw_scene(given.split, given.seed + number) for number in range(max(given.scenes, 1))]
+    if given.record is not None:
+        count = record(scenes, given.record)
+        sys.stdout.write(f"{given.record}: {count} pictures, {count / _FILM_RATE_HZ:.0f} s\n")
+    elif given.view:
+        view(scenes, port=given.port)
+    else:
+        parser.error("nothing to do: give --view or --record FILE")
+
+
+if __name__ == "__main__":
+    main()
