@@ -82,7 +82,10 @@ class ControlLoop:
     def tick(self) -> None:
         now = self.devices.clock.now()
         sensed = self._senses.read(now, with_cameras=self._needs_pictures(now))
-        self.conduct.attend(self.stops.take(), self.commands.take(), sensed, self._memory, now)
+        command = self.commands.take()
+        self.conduct.attend(self.stops.take(), command, sensed, self._memory, now)
+        if isinstance(command, Preparation):  # a scene may have been built: the arm stands elsewhere now
+            sensed = self._senses.read(now, with_cameras=self._needs_pictures(now))
         missing = self.conduct.watch(sensed, self.missed_in_a_row, now)
         self.conduct.ask(sensed, now)
         proposal = self.conduct.propose(sensed, self._memory, now) if not missing else None
