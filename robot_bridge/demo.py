@@ -131,6 +131,9 @@ class Demo:
     through the whole chain but does not solve the task."""
     trials: int = 3
     """How many trials the study has."""
+    rig: str = ""
+    """twin or twin_stepped; by default `twin` (real time) on a terminal, where somebody watches, and
+    `twin_stepped` (simulated time, the same on a slow or busy machine) elsewhere."""
     policy_port: int = 50051
     """Port of the policy server; 0 takes a free one."""
     bridge_port: int = 50052
@@ -158,6 +161,7 @@ def run_demo(options: Demo) -> None:
 
 def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
     logs = options.logs
+    stays = not options.once and sys.stdin.isatty()
     for name in ("policy", "bridge", "console"):
         check_free(name, getattr(ports, name))
     logs.mkdir(parents=True, exist_ok=True)
@@ -179,7 +183,10 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
     start(system.policy_server(checkpoint=checkpoint, port=ports.policy), lambda: is_serving(policy_address))
     start(
         system.bridge(
-            rig="twin", port=ports.bridge, policy_server=policy_address, recordings=logs / "recordings"
+            rig=options.rig or ("twin" if stays else "twin_stepped"),
+            port=ports.bridge,
+            policy_server=policy_address,
+            recordings=logs / "recordings",
         ),
         lambda: is_serving(bridge_address),
     )
@@ -195,7 +202,7 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
     )
     for name, child in children.items():
         check_alive(name, child, logs)
-    if not options.once and sys.stdin.isatty():
+    if stays:
         print(f"demo: the console stays up at {link}; Ctrl-C ends everything", flush=True)
         while True:
             time.sleep(0.5)
