@@ -122,8 +122,8 @@ def _add_light(spec: Any, light: Light) -> None:
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.82, 0.85, 0.88],
-        rgb2=[0.46, 0.50, 0.55],
+        rgb1=[0.90, 0.92, 0.94],
+        rgb2=[0.62, 0.67, 0.73],
         width=64,
         height=64,
     )
@@ -157,7 +157,7 @@ def _add_table(spec: Any, texture: str) -> None:
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[4, 4, 0.1],
         pos=[0, 0, _FLOOR],
-        rgba=[0.56, 0.57, 0.58, 1],
+        rgba=[0.68, 0.68, 0.67, 1],
         friction=[0.9, 0.02, 0.001],
     )
 
