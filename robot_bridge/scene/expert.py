@@ -4,6 +4,8 @@ Its action is a function of the present truth alone: any state can be labelled, 
 moved object is simply approached again. One call, one delta within the task's bounds.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from robot_bridge.scene.catalogue import catalogue
@@ -13,6 +15,8 @@ from robot_bridge.scene.scene import Scene
 from robot_bridge.scene.success import centre, is_on
 from robot_bridge.scene.truth import LEFT_FINGER, RIGHT_FINGER, TABLE, SceneTruth
 from robot_contract.pose import Pose, Vector, rotation_between
+
+Pace = Literal["full", "easing", "slow"]
 
 OPEN, CLOSED = 1.0, 0.0
 
@@ -26,7 +30,8 @@ _PLACED_AIM, _PLACED_AIM_LOW = (
     0.025,
 )  # [m] off the receptacle's middle when lowering begins, and goes on
 _RELEASE_GAP = 0.004  # [m] between object and floor
-_GENTLE = 0.35  # share of full speed while the object still stands on the table
+_SLOW = 0.006  # [m] per step while a held object still stands on the table
+_SLOWEST, _SLOWING = 0.003, 0.35  # [m] per step near the goal, and its growth with the distance that is left
 _WORKSPACE = np.array([[0.25, -0.42, 0.013], [0.75, 0.42, 0.50]])  # [m]
 _MARGIN = 0.999  # rounding must not cross the bounds
 
@@ -40,15 +45,19 @@ def expert_action(truth: SceneTruth, scene: Scene) -> Vector:
     return _take(truth, scene)
 
 
-def _toward(truth: SceneTruth, position: Vector, yaw: float, opening: float, speed: float = 1.0) -> Vector:
+def _toward(truth: SceneTruth, position: Vector, yaw: float, opening: float, pace: Pace = "full") -> Vector:
     """One bounded step of the commanded pose."""
     sent = truth.commanded_tcp_pose
     goal = Pose(position=np.clip(position, *_WORKSPACE), quaternion=pointing_down(yaw))
     move = goal.position - sent.position
+    if pace == "easing":  # the nearer, the slower
+        longest = min(MAX_TRANSLATION, _SLOWEST + _SLOWING * float(np.linalg.norm(move)))
+    else:
+        longest = _SLOW if pace == "slow" else MAX_TRANSLATION
     turn = rotation_between(sent, goal)
     return np.array(
         [
-            *_shortened(move, speed * MAX_TRANSLATION * _MARGIN),
+            *_shortened(move, longest * _MARGIN),
             *_shortened(turn, MAX_ROTATION * _MARGIN),
             opening,
         ]
@@ -86,7 +95,7 @@ def _take(truth: SceneTruth, scene: Scene) -> Vector:
         heights = (sent[2] - grasp.position[2], measured[2] - grasp.position[2])
         if max(abs(height) for height in heights) <= _AT_HEIGHT:
             return _toward(truth, sent, grasp.yaw, CLOSED)
-        return _toward(truth, grasp.position, grasp.yaw, OPEN)
+        return _toward(truth, grasp.position, grasp.yaw, OPEN, "easing")
     if is_low and (off > _AIMED_LOW or _holds_another(truth, scene)):
         return _toward(truth, np.array([*sent[:2], hover + 0.01]), yaw_now, OPEN)
     safe = hover if off <= 0.06 else max(hover, _tops(truth, scene, but=scene.target_object) + _TRAVEL_GAP)
@@ -113,9 +122,9 @@ def _carry(truth: SceneTruth, scene: Scene) -> Vector:
         if low - floor <= _RELEASE_GAP or truth.touches(thing.name, scene.target_receptacle):
             return _toward(truth, sent, yaw, OPEN)
         down = measured[2] + floor - low
-        return _toward(truth, np.array([*above[:2], down]), yaw, CLOSED, speed=1.0 if depth < 0.5 else 0.6)
+        return _toward(truth, np.array([*above[:2], down]), yaw, CLOSED, "easing")
     if truth.touches(thing.name, TABLE):
-        return _toward(truth, np.array([*sent[:2], lift]), yaw, CLOSED, speed=_GENTLE)
+        return _toward(truth, np.array([*sent[:2], lift]), yaw, CLOSED, "slow")
     if low < travel - 0.015:
         return _toward(truth, np.array([*sent[:2], lift]), yaw, CLOSED)
     return _toward(truth, np.array([*above[:2], lift]), yaw, CLOSED)
