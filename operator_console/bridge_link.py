@@ -63,6 +63,7 @@ class BridgeLink:
         self._status_at = -float("inf")
         self._problem = f"the bridge {client.address} has not answered yet"
         self._listeners: set[Callable[[str | None], None]] = set()
+        self._watched = asyncio.Event()  # set while a page is open
         self._sequence = 0
 
     @property
@@ -91,9 +92,12 @@ class BridgeLink:
     def listen(self, listener: Callable[[str | None], None]) -> None:
         """`listener(None)` is called for a new status, `listener(camera)` for a new picture."""
         self._listeners.add(listener)
+        self._watched.set()
 
     def forget(self, listener: Callable[[str | None], None]) -> None:
         self._listeners.discard(listener)
+        if not self._listeners:
+            self._watched.clear()
 
     async def run(self) -> None:
         """Watch the bridge until cancelled."""
@@ -133,12 +137,16 @@ class BridgeLink:
             self._tell(None)
 
     async def _look(self) -> None:
+        """Ask for pictures while somebody looks: they cost the robot's computer something."""
+        await self._watched.wait()
         async for frame in self.client.images(rate_hz=PICTURE_RATE_HZ):
             self._sequence += 1
             self.pictures[frame.camera] = Picture(
                 frame=frame, received_at=self.clock(), sequence=self._sequence
             )
             self._tell(frame.camera)
+            if not self._watched.is_set():
+                return
 
     def _tell(self, camera: str | None) -> None:
         for listener in tuple(self._listeners):

@@ -121,7 +121,7 @@ def splits_of(outcomes: Sequence[TrialOutcome]) -> list[str]:
 
 def summary(outcomes: Sequence[TrialOutcome]) -> str:
     """The tables that the terminal shows."""
-    trials = [["trial", "split", "seed", "result", "time", "instruction"]]
+    trials = [["trial", "split", "seed", "result", "time", "interruptions", "instruction"]]
     for outcome in outcomes:
         scene = outcome.setup.scene
         trials.append(
@@ -131,6 +131,7 @@ def summary(outcomes: Sequence[TrialOutcome]) -> str:
                 str(scene.seed) if scene else "-",
                 outcome.result.replace("_", " "),
                 f"{outcome.seconds:.1f} s",
+                str(outcome.interruptions),
                 outcome.instruction,
             ]
         )

@@ -1,7 +1,8 @@
 """One trial without a person: prepare, arm, start, watch, disarm, and an honest outcome.
 
-Only for simulated robots, which know the truth and run without the hold key. A fault is never cleared
-here: only a person does that.
+Only for simulated robots, which know the truth and run without the hold key. When a watchdog made the arm
+hold still, the trial goes on a few times, and the outcome counts them. A fault is never cleared here: only
+a person does that.
 """
 
 import asyncio
@@ -16,8 +17,11 @@ from robot_contract.errors import BridgeUnavailable, StudyError, WireError
 from robot_contract.messages import BridgeStatus, OperatorAction, OperatorEvent, TrialSetup
 
 READY_PATIENCE = 30.0  # [s] for the problems against arming to go away
+PREPARE_AGAIN = 5.0  # [s] of problems until the trial is prepared, and the latency measured, once more
 SILENCE_PATIENCE = 5.0  # [s] without a status
-HOLDING_PATIENCE = 5.0  # [s] in HOLDING until the trial counts as ended by the system
+HOLDING_PATIENCE = 10.0  # [s] in HOLDING until the trial counts as ended by the system
+RESUME_PERIOD = 1.0  # [s] between two attempts to go on after a HOLDING
+MOST_INTERRUPTIONS = 5  # in one trial; after that the system has failed
 WALL_PATIENCE = 10.0  # times the trial's limit, plus a minute: simulated time may run slowly
 WATCH_RATE_HZ = 10.0
 
@@ -30,6 +34,7 @@ class TrialOutcome:
     instruction: str
     result: Result
     seconds: float  # [s] of the trial
+    interruptions: int  # how often the arm held still for longer than a HOLD lasts
     sentence: str
     verdict_counts: dict[str, int]
 
@@ -40,7 +45,7 @@ class Ending:
     sentence: str
 
 
-def ending(status: BridgeStatus, *, holding_for: float) -> Ending | None:
+def ending(status: BridgeStatus, *, holding_for: float, interruptions: int) -> Ending | None:
     """How the trial ended, judged from one status after its start; None while it goes on."""
     if status.truth is None:
         return Ending(result="system_fault", sentence="the bridge no longer says whether the task is done")
@@ -52,7 +57,7 @@ def ending(status: BridgeStatus, *, holding_for: float) -> Ending | None:
         return Ending(result="failure", sentence=f"not done within {status.time_limit:g} s")
     if status.mode in ("IDLE", "ARMED"):
         return Ending(result="system_fault", sentence=f"the trial ended early: {status.why}")
-    if not holding_for <= HOLDING_PATIENCE:
+    if not (holding_for <= HOLDING_PATIENCE and interruptions <= MOST_INTERRUPTIONS):
         return Ending(result="system_fault", sentence=f"the arm held still: {status.why}")
     return None
 
@@ -61,22 +66,22 @@ async def run_trial(
     client: OperatorClient, setup: TrialSetup, *, operator: str, say: Callable[[str], None]
 ) -> TrialOutcome:
     """Run one trial to its end. Raises StudyError when this robot must not run unattended."""
-    last: list[BridgeStatus] = []
+    run = _Run(client, setup, operator)
     try:
-        status = await client.prepare(setup)
-        last.append(status)
+        status = await run.prepare()
         refuse_unless_unattended(status)
         say(f"{setup.trial_id}: {status.instruction or 'prepared'}")
-        end = await _attempt(client, setup, operator, last)
+        end = await run.to_its_end()
     except (BridgeUnavailable, WireError) as error:
         end = Ending(result="system_fault", sentence=said_by_bridge(error))
     say(f"{setup.trial_id}: {end.result.replace('_', ' ')}, {end.sentence}")
-    newest = last[-1] if last else None
+    newest = run.newest
     return TrialOutcome(
         setup=setup,
         instruction=newest.instruction if newest else setup.instruction,
         result=end.result,
         seconds=newest.elapsed if newest else 0.0,
+        interruptions=run.interruptions,
         sentence=end.sentence,
         verdict_counts=dict(newest.verdict_counts) if newest else {},
     )
@@ -95,51 +100,95 @@ def refuse_unless_unattended(status: BridgeStatus) -> None:
         )
 
 
-async def _attempt(
-    client: OperatorClient, setup: TrialSetup, operator: str, last: list[BridgeStatus]
-) -> Ending:
-    async with aclosing(_statuses(client)) as statuses:
-        problems = await _until_ready(statuses)
-        if problems:
-            return Ending(result="system_fault", sentence=f"not armed: {'; '.join(problems)}")
+class _Run:
+    """What is known while a trial runs."""
+
+    def __init__(self, client: OperatorClient, setup: TrialSetup, operator: str) -> None:
+        self._client = client
+        self._setup = setup
+        self._operator = operator
+        self._clock = asyncio.get_running_loop().time
+        self.newest: BridgeStatus | None = None
+        self.interruptions = 0
+
+    async def prepare(self) -> BridgeStatus:
+        self.newest = await self._client.prepare(self._setup)
+        return self.newest
+
+    async def to_its_end(self) -> Ending:
+        async with aclosing(_statuses(self._client)) as statuses:
+            problems = await self._arm(statuses)
+            if problems:
+                return Ending(result="system_fault", sentence=f"not armed: {problems}")
+            try:
+                self.newest = await self._send("start")
+                return await self._until_over(statuses, begun_at=self.newest.at)
+            finally:
+                await self._put_down()
+
+    async def _arm(self, statuses: AsyncGenerator[BridgeStatus, None]) -> str:
+        """Arm as soon as nothing stands against it; what still does when patience ends."""
+        begun_at = prepared_at = self._clock()
+        async for status in statuses:
+            problems = "; ".join(status.problems)
+            if not problems:
+                try:
+                    await self._send("arm")
+                    return ""
+                except BridgeUnavailable as error:
+                    problems = said_by_bridge(error)
+            if not self._clock() - begun_at <= READY_PATIENCE:
+                return problems
+            if not self._clock() - prepared_at <= PREPARE_AGAIN:
+                await self.prepare()
+                prepared_at = self._clock()
+        return "the bridge ended the connection"
+
+    async def _until_over(self, statuses: AsyncGenerator[BridgeStatus, None], *, begun_at: float) -> Ending:
+        longest = self._clock() + WALL_PATIENCE * self._setup.time_limit + 60.0
+        holding_since = tried_at = None
+        async for status in statuses:
+            if not status.at > begun_at:
+                continue  # it left the bridge before the newest start
+            self.newest, now = status, self._clock()
+            if status.mode != "HOLDING":
+                holding_since = tried_at = None
+            elif holding_since is None:
+                holding_since = tried_at = now
+                self.interruptions += 1
+            end = ending(
+                status,
+                holding_for=0.0 if holding_since is None else now - holding_since,
+                interruptions=self.interruptions,
+            )
+            if end is not None:
+                return end
+            if not now <= longest:
+                return Ending(
+                    result="system_fault", sentence=f"no end within {WALL_PATIENCE:g} times its limit"
+                )
+            if tried_at is not None and not now - tried_at <= RESUME_PERIOD:
+                tried_at = now
+                resumed = await self._resume()
+                if resumed is not None:
+                    begun_at, holding_since, tried_at = resumed.at, None, None
+        return Ending(result="system_fault", sentence="the bridge ended the connection")
+
+    async def _resume(self) -> BridgeStatus | None:
         try:
-            actions: tuple[OperatorAction, ...] = ("arm", "start")
-            for action in actions:
-                last.append(await client.send(OperatorEvent(action=action, operator=operator)))
-            return await _until_over(statuses, setup, last)
-        finally:
-            await _put_down(client, operator)
+            return await self._send("start", note="an unattended trial goes on")
+        except BridgeUnavailable:
+            return None  # not yet: the next status says why
 
+    async def _send(self, action: OperatorAction, *, note: str = "") -> BridgeStatus:
+        return await self._client.send(OperatorEvent(action=action, operator=self._operator, note=note))
 
-async def _until_over(
-    statuses: AsyncGenerator[BridgeStatus, None], setup: TrialSetup, last: list[BridgeStatus]
-) -> Ending:
-    clock = asyncio.get_running_loop().time
-    begun_at, holding_since = last[-1].at, None
-    longest = clock() + WALL_PATIENCE * setup.time_limit + 60.0
-    async for status in statuses:
-        if not status.at >= begun_at:
-            continue  # it left the bridge before the start
-        last[:] = [status]
-        if status.mode != "HOLDING":
-            holding_since = None
-        elif holding_since is None:
-            holding_since = clock()
-        end = ending(status, holding_for=0.0 if holding_since is None else clock() - holding_since)
-        if end is not None:
-            return end
-        if not clock() <= longest:
-            return Ending(result="system_fault", sentence=f"no end within {WALL_PATIENCE:g} times its limit")
-    return Ending(result="system_fault", sentence="the bridge ended the connection")
-
-
-async def _until_ready(statuses: AsyncGenerator[BridgeStatus, None]) -> tuple[str, ...]:
-    """Wait until nothing stands against arming; what still does when patience ends."""
-    deadline = asyncio.get_running_loop().time() + READY_PATIENCE
-    async for status in statuses:
-        if not status.problems or not asyncio.get_running_loop().time() <= deadline:
-            return status.problems
-    return ("the bridge ended the connection",)
+    async def _put_down(self) -> None:
+        """Disarm, from whatever mode allows it; in FAULT and IDLE there is nothing to do."""
+        try:
+            await self._send("disarm", note="end of an unattended trial")
+        except (BridgeUnavailable, WireError):
+            return
 
 
 async def _statuses(client: OperatorClient) -> AsyncGenerator[BridgeStatus, None]:
@@ -154,13 +203,3 @@ async def _statuses(client: OperatorClient) -> AsyncGenerator[BridgeStatus, None
         if status is None:
             return
         yield status
-
-
-async def _put_down(client: OperatorClient, operator: str) -> None:
-    """Disarm, from whatever mode allows it; in FAULT and IDLE there is nothing to do."""
-    try:
-        await client.send(
-            OperatorEvent(action="disarm", operator=operator, note="end of an unattended trial")
-        )
-    except (BridgeUnavailable, WireError):
-        return

@@ -51,9 +51,9 @@ class Stage:
         self.bridge_port = 0
         self.port = 0
         self._server: uvicorn.Server | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     @property
     def url(self) -> str:
@@ -69,6 +69,7 @@ class Stage:
 
     def on_loop(self, function: Callable[[], Any]) -> Any:
         """Run a coroutine function where bridge and console live, and wait for it."""
+        assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(function(), self._loop).result(20)
 
     def reset(self) -> None:
@@ -90,11 +91,8 @@ class Stage:
         self._thread.join(20)
         assert not self._thread.is_alive(), "the console did not end"
 
-    def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self.bridge_port = await self.bridge.start()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]

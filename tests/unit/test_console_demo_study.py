@@ -14,6 +14,8 @@ from robot_contract.errors import StudyError
 
 PLAN = DemoPlan(trials=2, splits=("train", "vision"), time_limit=0.5, policy="tiny", name="t", seed=7)
 
+LONGER = DemoPlan(trials=1, time_limit=1.5, policy="tiny", name="t")
+
 
 def study(
     arrange: Callable[[RehearsalBridge], None],
@@ -65,17 +67,33 @@ def test_a_fault_is_the_systems_and_is_never_cleared() -> None:
     assert "clear" not in [event.action for event in bridge.events]
 
 
-def test_an_arm_that_holds_still_for_long_is_a_system_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operator_console.trial_run.HOLDING_PATIENCE", 0.2)
-
-    async def lose_the_server(bridge: RehearsalBridge) -> None:
+async def hold_still(bridge: RehearsalBridge, times: int) -> None:
+    for _ in range(times):
         while bridge.status.mode != "RUNNING":
             await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         bridge.say(mode="HOLDING", why="the policy server does not answer")
 
-    outcomes, _ = study(lambda bridge: None, meanwhile=lose_the_server)
+
+def test_a_trial_goes_on_after_a_watchdog_and_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operator_console.trial_run.RESUME_PERIOD", 0.1)
+    outcomes, bridge = study(lambda bridge: None, plan=LONGER, meanwhile=lambda bridge: hold_still(bridge, 2))
+    assert [(outcome.result, outcome.interruptions) for outcome in outcomes] == [("failure", 2)]
+    assert [event.action for event in bridge.events[:5]] == ["arm", "start", "start", "start", "disarm"]
+
+
+def test_an_arm_that_holds_still_for_long_is_a_system_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operator_console.trial_run.HOLDING_PATIENCE", 0.2)
+    outcomes, _ = study(lambda bridge: None, meanwhile=lambda bridge: hold_still(bridge, 1))
     assert outcomes[0].result == "system_fault"
     assert "policy server" in outcomes[0].sentence
+
+
+def test_an_arm_that_holds_still_often_is_a_system_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operator_console.trial_run.RESUME_PERIOD", 0.0)
+    monkeypatch.setattr("operator_console.trial_run.MOST_INTERRUPTIONS", 1)
+    outcomes, _ = study(lambda bridge: None, plan=LONGER, meanwhile=lambda bridge: hold_still(bridge, 2))
+    assert (outcomes[0].result, outcomes[0].interruptions) == ("system_fault", 2)
 
 
 def test_a_bridge_that_dies_is_a_system_fault() -> None:
@@ -117,7 +135,13 @@ def test_the_policy_comes_from_the_bridge_or_the_plan_or_is_asked_for() -> None:
 def outcome(index: int, result: Any) -> TrialOutcome:
     setup = setups(DemoPlan(trials=9), policy="tiny", name="demo", can_record=True)[index]
     return TrialOutcome(
-        setup=setup, instruction="put it there", result=result, seconds=1.0, sentence="why", verdict_counts={}
+        setup=setup,
+        instruction="put it there",
+        result=result,
+        seconds=1.0,
+        interruptions=0,
+        sentence="why",
+        verdict_counts={},
     )
 
 
