@@ -12,7 +12,7 @@ from robot_contract.errors import PolicyUnavailable
 from robot_contract.policy_contract import PolicyContract
 
 _PROBES = 8
-_PICTURE_SECONDS = 3.0  # [s] a scene that was just built has no picture yet
+_PICTURE_SECONDS = 3.0  # [s] to wait for pictures: a scene that was just built has none yet
 _STANDING = 60.0  # [s] around now for which the present state is taken as standing
 _WARM_UP = 2  # the first answers of a server pay for things that later ones do not
 
@@ -21,24 +21,23 @@ def measure_latency(
     policy_server: Predictor, devices: Devices, rig: Rig, contract: PolicyContract, ages: Ages
 ) -> list[str]:
     """Add the ages of a few answers; return in words why some are missing."""
-    _wait_for_pictures(devices, contract)
-    for i in range(_WARM_UP + _PROBES):
-        try:
-            observation = make_observation(_probe(i, devices, rig, contract))
-            policy_server.predict(observation)
-        except (ObservationRefused, PolicyUnavailable) as error:
-            return [f"latency could not be measured: {error}"]
-        if i >= _WARM_UP:
-            ages.add(devices.clock.now() - observation.observed_at)
-        time.sleep(rig.tick_period)
-    return []
-
-
-def _wait_for_pictures(devices: Devices, contract: PolicyContract) -> None:
     until = time.monotonic() + _PICTURE_SECONDS
-    wanted = [devices.cameras[camera.name] for camera in contract.cameras if camera.name in devices.cameras]
-    while time.monotonic() < until and any(camera.latest() is None for camera in wanted):
-        time.sleep(0.02)
+    answered = 0
+    while answered < _WARM_UP + _PROBES:
+        try:
+            observation = make_observation(_probe(answered, devices, rig, contract))
+            policy_server.predict(observation)
+        except PolicyUnavailable as error:
+            return [f"latency could not be measured: {error}"]
+        except ObservationRefused as error:
+            if not time.monotonic() < until:
+                return [f"latency could not be measured: {error}"]
+            time.sleep(rig.tick_period)
+            continue
+        answered += 1
+        if answered > _WARM_UP:
+            ages.add(devices.clock.now() - observation.observed_at)
+    return []
 
 
 def _probe(sequence: int, devices: Devices, rig: Rig, contract: PolicyContract) -> Ask:

@@ -169,13 +169,12 @@ class MockGripper:
 
 
 class MockCamera:
-    """A test picture whose bar moves on with every frame."""
+    """A test picture whose bar moves on with every frame; cameras of one rate expose together."""
 
     def __init__(self, clock: Clock, rig: CameraRig, faults: MockFaults) -> None:
         self._clock = clock
         self._rig = rig
         self._faults = faults
-        self._started_at = clock.now()
         self._patterns = [_pattern(rig.width, rig.height, i) for i in range(_PATTERNS)]
         self._newest: Frame | None = None
 
@@ -183,13 +182,11 @@ class MockCamera:
         name, rig = self._rig.name, self._rig
         if name in self._faults.silent_cameras:
             return self._newest
-        index = int((self._clock.now() - rig.latency - self._started_at) * rig.rate_hz)
-        if index < 0:
-            return self._newest
+        index = int((self._clock.now() - rig.latency) * rig.rate_hz)
         if self._newest is None or index > self._newest.sequence:
             frozen = name in self._faults.frozen_cameras and self._newest is not None
             self._newest = Frame(
-                exposed_at=self._started_at + index / rig.rate_hz,
+                exposed_at=index / rig.rate_hz,
                 sequence=index,
                 picture=self._newest.picture
                 if frozen and self._newest is not None
