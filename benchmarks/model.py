@@ -34,7 +34,7 @@ def main() -> None:
     rounds, policies = (50, 4) if options.quick else (400, 20)
     figures: dict[str, float] = {}
     n: dict[str, int] = {}
-    print(tiny_speed(figures, rounds))
+    print(tiny_speed(figures, rounds, compiled=not options.quick))
     n |= dict.fromkeys((name for name in figures if name != "tiny_parameters"), rounds)
     print(batching(figures, policies=policies))
     n |= dict.fromkeys(("batch_vs_solo_max_abs", "batch_vs_unpadded_max_abs"), policies * ROWS)
@@ -68,7 +68,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def tiny_speed(figures: dict[str, float], rounds: int) -> str:
+def tiny_speed(figures: dict[str, float], rounds: int, *, compiled: bool) -> str:
     policy = build_policy(TINY, seed=0).eval()
     engine = Engine(policy)
     figures["tiny_parameters"] = sum(p.numel() for p in policy.without_auxiliary().parameters())
@@ -80,7 +80,12 @@ def tiny_speed(figures: dict[str, float], rounds: int) -> str:
     two = replace(TINY, cameras=2)
     two_engine, x_two = Engine(build_policy(two, seed=0)), example_input(two, [TINY_PROMPT])
     calls["two cameras"] = lambda: two_engine.act(x_two)
+    if compiled:
+        faster, x_one = Engine(policy, compiled=True), example_input(TINY, [TINY_PROMPT])
+        calls["compiled"] = lambda: faster.act(x_one)
     times = interleaved_ms(calls, rounds=rounds, warm_up=5)
+    if compiled:
+        figures["compiled_over_eager"] = median(times["eager 1"]) / median(times["compiled"])
     rows = []
     for size in BATCHES:
         eager, served = median(times[f"eager {size}"]), times[f"engine {size}"]
@@ -96,6 +101,7 @@ def tiny_speed(figures: dict[str, float], rounds: int) -> str:
         f"tiny, {figures['tiny_parameters'] / 1e6:.2f} M parameters, one core, float32, {rounds} rounds\n"
         + table(header, rows)
         + f"\nengine over eager at batch 1: {figures['engine_over_eager']:.2f} x"
+        + (f"\ncompiled over eager: {figures['compiled_over_eager']:.2f} x" if compiled else "")
         + f"\nexternal and wrist camera, batch 1: {figures['tiny_two_cameras_ms_b1']:.2f} ms\n"
     )
 
