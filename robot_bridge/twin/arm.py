@@ -1,5 +1,7 @@
 """The arm and the gripper of the twin, as the bridge knows devices."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from robot_bridge.devices import ArmState, GripperState
@@ -25,8 +27,9 @@ class Link:
 
 
 class TwinArm:
-    def __init__(self, physics: Physics, link: Link, pace: Pace) -> None:
+    def __init__(self, physics: Physics, link: Link, pace: Pace, *, when_closed: Callable[[], None]) -> None:
         self._physics, self._link, self._pace = physics, link, pace
+        self._when_closed = when_closed
 
     def read(self) -> ArmState:
         self._link.require("arm")
@@ -65,7 +68,8 @@ class TwinArm:
         self._physics.recover()
 
     def close(self) -> None:
-        """The world owns the physics; nothing to give back here."""
+        """Ends the world: nothing in it is of use without its arm."""
+        self._when_closed()
 
 
 class TwinGripper:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from robot_bridge.devices import Picture
 from robot_bridge.scene.scene import Overlay, Scene
 from robot_bridge.scene.textures import mix_texture
-from robot_bridge.twin.graphics import GlChoice, Renderer
+from robot_bridge.twin.gl_choice import GlChoice
+from robot_bridge.twin.graphics import Renderer
 from robot_bridge.twin.sensor import expose, noise_bank
 from robot_bridge.twin.settings import CameraSettings
 from robot_contract.pose import Vector

@@ -1,22 +1,16 @@
-"""Pictures of a MuJoCo model without a display: which OpenGL is used, and a renderer for one thread.
+"""Pictures of a MuJoCo model without a display: which OpenGL is used, and a renderer for one thread."""
 
-EGL is tried first, then OSMesa; neither needs a screen, a GPU or a variable of the environment.
-"""
-
-import ctypes
 import importlib
 import os
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
 
 from robot_bridge.devices import Picture
-from robot_contract.errors import DeviceFault
+from robot_bridge.twin.gl_choice import GlChoice, choose_gl
 from robot_contract.pose import Vector
 
-GlChoice = Literal["auto", "egl", "osmesa"]
-_LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 _SLICES, _STACKS = 20, 12  # facets of round shapes: pictures cost by vertices
 _MAX_GEOMS = 2000
 
@@ -26,45 +20,13 @@ class _GlContext(Protocol):
     def free(self) -> None: ...
 
 
-def _is_loadable(name: str) -> bool:
-    try:
-        ctypes.CDLL(_LIBRARIES[name])
-    except OSError:
-        return False
-    return True
-
-
-def choose_gl(choice: GlChoice) -> str:
-    """Which of egl and osmesa to use; raises DeviceFault with the way out when neither is installed."""
-    # PyOpenGL binds to one of them per process, and may have done so already.
-    bound = os.environ.get("PYOPENGL_PLATFORM", "")
-    wanted = [bound] if bound in _LIBRARIES else list(_LIBRARIES)
-    if choice != "auto":
-        wanted = [choice]
-    for name in wanted:
-        if _is_loadable(name):
-            return name
-    raise DeviceFault(
-        "the twin's cameras need OpenGL without a screen: looked for"
-        f" {' and '.join(_LIBRARIES[name] for name in wanted)}, found none."
-        " Install it with: apt-get install libegl1 libgl1-mesa-dri"
-    )
-
-
 def _open_context(choice: GlChoice, width: int, height: int) -> _GlContext:
     name = choose_gl(choice)
-    if name == "osmesa":
-        os.environ.setdefault("PYOPENGL_PLATFORM", "osmesa")  # read once, by PyOpenGL's first import
+    # PyOpenGL binds to one of them per process, at its first import.
+    os.environ.setdefault("PYOPENGL_PLATFORM", name)
     # Mesa's software rasteriser: several threads wait for each other on a busy machine and gain nothing here.
     os.environ.setdefault("LP_NUM_THREADS", "1")
-    try:
-        module = importlib.import_module(f"mujoco.{name}")
-        return cast(_GlContext, module.GLContext(width, height))
-    except (ImportError, RuntimeError, AttributeError) as error:
-        raise DeviceFault(
-            f"the twin's cameras need OpenGL without a screen: {name} is installed but does not start"
-            f" ({error}). Install a driver with: apt-get install libegl1 libgl1-mesa-dri"
-        ) from error
+    return importlib.import_module(f"mujoco.{name}").GLContext(width, height)
 
 
 def tune_for_speed(model: mujoco.MjModel, width: int, height: int) -> None:

@@ -57,7 +57,7 @@ class TwinWorld:
                 self.cameras[name] = TwinCamera(name, camera, drawing, now=pace.simulated_now, eager=eager)
         link = Link()
         self.clock: Clock = pace
-        self.arm = TwinArm(physics, link, pace)
+        self.arm = TwinArm(physics, link, pace, when_closed=self.close)
         self.gripper = TwinGripper(physics, link, pace)
         self.faults = Faults(physics, link, self.cameras, pace)
         self._begin(scene)
@@ -119,9 +119,11 @@ class TwinWorld:
             joint.qvel = np.zeros(6)
 
     def close(self) -> None:
+        """End the threads and give the graphics back; closing twice does no harm."""
         self._pace.close()
         if self._drawing is not None:
             self._drawing.close()
+            self._drawing = None
 
     def __enter__(self) -> Self:
         return self
