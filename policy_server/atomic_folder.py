@@ -25,6 +25,7 @@ def new_folder(path: Path) -> Generator[Path]:
         partial.chmod(0o755)  # mkdtemp lets nobody else in
         for folder, _, files in os.walk(partial):
             for name in files:
+                (Path(folder) / name).chmod(0o644)  # some writers begin private
                 _flush(Path(folder) / name)
             _flush(Path(folder))
         partial.rename(path)  # fails on a non-empty folder that appeared meanwhile

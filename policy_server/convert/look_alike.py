@@ -1,12 +1,16 @@
-"""Published folders with random numbers, to try a conversion without a download."""
+"""Published folders with random numbers, to try a conversion without a download.
+
+python -m policy_server.convert.look_alike openvla-oft FOLDER
+"""
 
 import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+import tyro
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, models, normalizers
 from torch import Tensor
@@ -152,3 +156,23 @@ def openvla_folder(path: Path, sizes: Sizes = SMALL) -> Path:
     write_folder(path, sizes, config={"norm_stats": statistics})
     (path / "modeling_prismatic.py").write_text("class OpenVLAForActionPrediction: ...\n")
     return path
+
+
+def main(
+    layout: Annotated[Literal["openvla", "openvla-oft", "simplevla-rl", "rlinf"], tyro.conf.Positional],
+    folder: Annotated[Path, tyro.conf.Positional],
+) -> None:
+    """Write a small published folder of one layout with random numbers."""
+    match layout:
+        case "openvla":
+            openvla_folder(folder)
+        case "openvla-oft":
+            oft_folder(folder)
+        case "simplevla-rl":
+            simplevla_folder(folder)
+        case "rlinf":
+            rlinf_folder(folder)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

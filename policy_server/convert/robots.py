@@ -39,19 +39,25 @@ class RobotPreset:
     proprioception: tuple[ProprioceptionField, ...]  # of policies that take it
     proprioception_origin: Pose
     normalisation: Normalisation
-    image_size: int  # [pixel] of the pictures in the data set, square
 
 
-def _camera(name: str, mount: Mount, degrees: float, size: int) -> CameraContract:
+def _camera(name: str, mount: Mount, degrees: float, *, aspect: float = 1.0) -> CameraContract:
+    """256 px square, as all these data sets store it; a wider picture was squashed, not cut."""
     return CameraContract(
         name=name,
         mount=mount,
         vertical_field_of_view=math.radians(degrees),
-        crop_width=1.0,
+        crop_width=aspect,
         crop_height=1.0,
-        width=size,
-        height=size,
+        width=256,
+        height=256,
     )
+
+
+# The camera of BridgeData's setup as SimplerEnv and ManiSkill model it: 640 x 480, focal length 623.6 px.
+_BRIDGE_CAMERA = _camera(
+    "external", "external", math.degrees(2.0 * math.atan(240.0 / 623.588)), aspect=4.0 / 3.0
+)
 
 
 # robosuite's Panda: the hand is turned by -45 degrees on the flange; its grip site is 97 mm along the
@@ -78,11 +84,10 @@ ROBOTS = {
         rotation="rotation_vector",
         flange_from_tcp=_ROBOSUITE_GRIP_SITE,
         gripper=_BINARY_GRIPPER,
-        cameras=(_camera("external", "external", 45.0, 256), _camera("wrist", "wrist", 75.0, 256)),
+        cameras=(_camera("external", "external", 45.0), _camera("wrist", "wrist", 75.0)),
         proprioception=("position", "rotation_vector", "finger_positions"),
         proprioception_origin=_LIBERO_TABLETOP_BASE.inverse(),
         normalisation="bounds_q99",
-        image_size=256,
     ),
     # BridgeData V2 at 5 Hz: metres, and roll, pitch, yaw in radians.
     "bridge": RobotPreset(
@@ -95,11 +100,10 @@ ROBOTS = {
         rotation="roll_pitch_yaw",
         flange_from_tcp=_FRANKA_HAND_TCP,
         gripper=_BINARY_GRIPPER,
-        cameras=(_camera("external", "external", 45.0, 256),),
+        cameras=(_BRIDGE_CAMERA,),
         proprioception=(),
         proprioception_origin=Pose.identity(),
         normalisation="bounds_q99",
-        image_size=256,
     ),
     # The put-on tasks of RL4VLA and RLinf in ManiSkill at 5 Hz: BridgeData's units, ManiSkill's Euler angles.
     "maniskill-put-on": RobotPreset(
@@ -112,11 +116,10 @@ ROBOTS = {
         rotation="euler_xyz",
         flange_from_tcp=_FRANKA_HAND_TCP,
         gripper=_BINARY_GRIPPER,
-        cameras=(_camera("external", "external", 45.0, 256),),
+        cameras=(_BRIDGE_CAMERA,),
         proprioception=(),
         proprioception_origin=Pose.identity(),
         normalisation="bounds_q99",
-        image_size=256,
     ),
 }
 
