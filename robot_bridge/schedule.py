@@ -18,6 +18,7 @@ from robot_contract.pose import Pose, angle_between, distance_between
 # When the sent pose stands on the last target, so that the next chain may begin there.
 _SETTLED_DISTANCE = 0.0005  # [m]
 _SETTLED_ANGLE = 0.002  # [rad]
+_SETTLED_SECONDS = 0.05  # a sent pose that overshoots stands for an instant only, where it turns back
 _SETTLED_SPEED = 0.002  # [m/s] or [rad/s]; a wall may keep the sent pose away from its target for good
 
 
@@ -41,6 +42,7 @@ class ChunkSchedule:
         self._curve: Curve | None = None
         self._reanchored: ReanchoredChunk | None = None
         self._successor: ReanchoredChunk | None = None
+        self._still_since: float | None = None  # [s] the sent pose stands short of its last target
 
     @property
     def session(self) -> str:
@@ -59,7 +61,7 @@ class ChunkSchedule:
 
     def interrupt(self) -> None:
         """Drop what has not been executed; a chunk that was accepted once never comes back."""
-        self._waiting = self._curve = self._reanchored = self._successor = None
+        self._waiting = self._curve = self._reanchored = self._successor = self._still_since = None
 
     @property
     def ends_at(self) -> float | None:
@@ -153,7 +155,7 @@ class ChunkSchedule:
         at = now + self._arm_latency
         if self._contract.reference == "measured_each_step":
             return self._reanchored_target(at, now + self._gripper_latency, measured)
-        if self._waiting is not None and self._has_settled(sent, sent_speed):
+        if self._waiting is not None and self._has_settled(sent, sent_speed, at):
             plan = plan_chain(
                 self._waiting,
                 anchor=self._standing_pose(sent),
@@ -162,7 +164,7 @@ class ChunkSchedule:
                 steps=self._contract.execute_steps,
                 frame=self._contract.frame,
             )
-            self._curve, self._waiting = Curve(plan=plan), None
+            self._curve, self._waiting, self._still_since = Curve(plan=plan), None, None
         if self._curve is None:
             return None
         plan = self._curve.plan
@@ -173,8 +175,14 @@ class ChunkSchedule:
             step=plan.step_at(at),
         )
 
-    def _has_settled(self, sent: Pose, sent_speed: float) -> bool:
-        return self._curve is None or sent_speed <= _SETTLED_SPEED or self._has_arrived(sent)
+    def _has_settled(self, sent: Pose, sent_speed: float, at: float) -> bool:
+        if self._curve is None or self._has_arrived(sent):
+            return True
+        if not sent_speed <= _SETTLED_SPEED:
+            self._still_since = None
+            return False
+        self._still_since = at if self._still_since is None else self._still_since
+        return at - self._still_since >= _SETTLED_SECONDS
 
     def _has_arrived(self, sent: Pose) -> bool:
         if self._curve is None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from robot_bridge.asking import PolicyStream
 from robot_bridge.bridge import Bridge
 from robot_bridge.drivers.twin_cell import TwinCell, open_twin
@@ -30,11 +32,11 @@ from robot_contract.messages import (
     TrialSetup,
 )
 from robot_contract.policy_contract import PolicyContract
-from robot_contract.pose import Pose, apply_delta, distance_between
+from robot_contract.pose import Pose, apply_delta
 
 _TIME_LIMIT = 20.0  # [s] simulated: 120 steps in 15 chunks, and the waits between them
 _LONGEST_WAIT = 120.0  # [s] real, for one trial
-_LONGEST_LAG = 0.03  # [m] of the filtered pose behind the chunk's last target
+_STANDING = 0.01  # [rad/s] per joint
 _AFTERWARDS = 0.3  # [s] simulated, in which success must last
 
 
@@ -69,9 +71,9 @@ class ExpertPolicy:
         contract, truth = self._contract, self._world.truth()
         if observation.session != self._session:
             self._session, self._chain = observation.session, None
-        chain = self._chain if self._chain is not None else truth.commanded_tcp_pose
-        if not distance_between(chain, truth.commanded_tcp_pose) <= _LONGEST_LAG:
-            chain = truth.commanded_tcp_pose  # the arm was kept from its last target
+        chain = truth.commanded_tcp_pose
+        if self._chain is not None and self._is_moving():
+            chain = self._chain  # the filtered pose is still on its way there
         actions = expert_chunk(
             replace(truth, commanded_tcp_pose=chain), self._world.scene, contract.chunk_length
         )
@@ -87,6 +89,9 @@ class ExpertPolicy:
             policy_digest=contract.policy_digest,
             timings=Timings(queue=0.0, preprocess=0.0, model=0.0, total=0.0, batch_size=1),
         )
+
+    def _is_moving(self) -> bool:
+        return bool(np.abs(self._world.arm.read().joint_velocity).max() > _STANDING)
 
     def open_stream(self) -> PolicyStream:
         raise PolicyUnavailable("the expert answers on the stepped clock only, where nothing is streamed")

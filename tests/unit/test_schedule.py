@@ -291,9 +291,31 @@ def test_next_chain_begins_at_the_wall_that_holds_the_arm() -> None:
     drive(schedule, 0.0, 0.1, [0.01])
     offer(schedule, make_chunk(contract, 2, -step), 0.2)
     schedule.target_at(0.2, measured=HOME, sent=HOME, sent_speed=0.0)
+    schedule.target_at(0.3, measured=HOME, sent=HOME, sent_speed=0.0)
     target = schedule.target_at(0.5, measured=HOME, sent=HOME, sent_speed=0.0)
     assert target is not None
     assert_same(target.tcp_pose, composed(-step))
+
+
+def test_next_chain_does_not_begin_where_an_overshoot_turns_back() -> None:
+    """The sent pose stands for one instant beyond its target; the chain still goes on from the target."""
+    contract = make_contract(chunk_length=1, execute_steps=1)
+    schedule = begun(contract)
+    step = np.array([[0.018, 0, 0, 0, 0, 0, 1.0]])
+    offer(schedule, make_chunk(contract, 1, step), 0.0)
+    drive(schedule, 0.0, 0.1, [0.01])
+    beyond, there = (apply_delta(HOME, np.array([x, 0.0, 0.0]), np.zeros(3), "base") for x in (0.03, 0.018))
+    offer(schedule, make_chunk(contract, 2, step), 0.2)
+    for now, sent, speed in [
+        (0.2, beyond, 0.0),
+        (0.21, beyond, 0.05),
+        (0.25, beyond, 0.0),
+        (0.3, there, 0.1),
+    ]:
+        schedule.target_at(now, measured=sent, sent=sent, sent_speed=speed)
+    target = schedule.target_at(0.6, measured=there, sent=there, sent_speed=0.0)
+    assert target is not None
+    assert_same(target.tcp_pose, composed(np.vstack([step, step])))
 
 
 def test_arm_and_gripper_are_sampled_at_their_own_latencies() -> None:
