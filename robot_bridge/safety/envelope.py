@@ -91,14 +91,14 @@ def crossed_walls(
         sentence = f"{name} would go below the table plane at {limits.table_height:g} m"
         reasons.append(Reason(code="table", sentence=sentence))
     for box in limits.keep_out:
-        entering = ~_stays_out(box, low, high, before, radii)
+        entering = ~stays_out(box, low, high, before, radii)
         if entering.any():
             name = limits.tool_points[int(entering.argmax())].name
             reasons.append(Reason(code="keep_out", sentence=f"{name} would enter {box.name}"))
     return reasons
 
 
-def _stays_out(box: Box, low: Vector, high: Vector, before: Vector, radii: Vector) -> Flags:
+def stays_out(box: Box, low: Vector, high: Vector, before: Vector, radii: Vector) -> Flags:
     """(n,) whether one face of the box keeps the whole way of a point on its outer side.
 
     For a point that was inside it is the nearest face, and it must not get farther from it.

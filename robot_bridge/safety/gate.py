@@ -39,10 +39,10 @@ def stop_reason(
         return Reason(code="not_finite", sentence="the target is not a finite pose with a unit quaternion")
     if not age_is_good(state, limits, now=now):
         return None  # a HOLD; the excess is judged against a state that is believed
-    return _gross(proposed.flange_pose, limits, memory)
+    return gross_reason(proposed.flange_pose, limits, memory)
 
 
-def _gross(pose: Pose, limits: SafetyLimits, memory: Memory) -> Reason | None:
+def gross_reason(pose: Pose, limits: SafetyLimits, memory: Memory) -> Reason | None:
     sent = memory.sent.flange_pose
     distance, angle = distance_between(sent, pose), angle_between(sent, pose)
     if distance <= limits.gross_distance and angle <= limits.gross_angle:

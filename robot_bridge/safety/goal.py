@@ -46,7 +46,7 @@ def allowed_goal(
         if not _is_followed(velocity, limits):
             velocity = np.zeros((2, 3))
 
-    lead = step_between(state.arm.flange_pose @ state.flange_from_tcp, tcp)
+    lead = leash_lead(state, tcp)
     gap, short = _shortened(gap, lead, limits.leash_distance, limits.leash_angle)
     if short:
         velocity = _measured_velocity(state, limits)
@@ -65,6 +65,11 @@ def allowed_goal(
             gap, velocity = gap * share, np.zeros((2, 3))
             reasons.extend(hits)
     return Goal(gap=gap, velocity=velocity, reasons=tuple(reasons))
+
+
+def leash_lead(state: RobotState, tcp: Pose) -> Vector:
+    """(2, 3) how far the last target leads the arm."""
+    return step_between(state.arm.flange_pose @ state.flange_from_tcp, tcp)
 
 
 def _measured_velocity(state: RobotState, limits: SafetyLimits) -> Vector:

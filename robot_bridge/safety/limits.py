@@ -107,8 +107,8 @@ class Box:
 
 
 def _hand_points() -> tuple[ToolPoint, ...]:
-    """Franka hand: it stands 45 degrees about the flange's z, fingers 0.04 m to each side at most."""
-    sideways = np.array([np.sqrt(0.5), -np.sqrt(0.5), 0.0])  # the fingers' direction, flange frame
+    """Franka hand: turned by -pi/4 about the flange's z; its fingers open along its y, 0.04 m to each side."""
+    sideways = np.array([np.sqrt(0.5), np.sqrt(0.5), 0.0])  # the hand's y in the flange frame
     return (
         ToolPoint(name="flange", position=np.zeros(3)),
         ToolPoint(name="hand_left", position=0.10 * sideways + [0, 0, 0.033]),

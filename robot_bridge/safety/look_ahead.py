@@ -79,27 +79,18 @@ def judge(
     rates = np.concatenate([coming, ((joints - last.joint_position) / dt)[:, None]], axis=1)  # (7, 6)
 
     checks = [
-        _reach(float(np.abs(found.error).max())),
-        _range(joints, rest, last.joint_position, limits),
-        _speed(joints, rest, rates, limits),
-        _elbow(links.elbow_jacobian() @ coming, (posture.elbow - last.elbow) / dt, limits),
+        reach_check(float(np.abs(found.error).max())),
+        range_check(joints, rest, last.joint_position, limits),
+        speed_check(joints, rest, rates, limits),
+        elbow_check(links.elbow_jacobian() @ coming, (posture.elbow - last.elbow) / dt, limits),
     ]
     room = min(free for _, free in checks)  # share of the present speed that would be allowed
     pace = min(1.0, max(_HEADROOM * room * effort, _SLOWEST)) if effort > 0 else 1.0
     reasons = [reason for reason, _ in checks if reason is not None]
 
     ahead = kinematics.condition_number(kinematics.jacobian(rest))
-    slower: tuple[Reason, ...] = ()
-    if max(ahead, condition) > last.condition * (1 + 1e-6):  # getting worse
-        if not ahead <= limits.singularity_halt:
-            sentence = f"condition number {ahead:.1f} ahead, limit {limits.singularity_halt:g}"
-            reasons.append(Reason(code="singularity", sentence=sentence))
-        free = (limits.singularity_halt - ahead) / (limits.singularity_halt - limits.singularity_slow)
-        pace = min(pace, max(free, _SLOWEST))
-        if effort > pace and not ahead <= limits.singularity_slow:
-            sentence = f"condition number {ahead:.1f}, slower from {limits.singularity_slow:g}"
-            slower = (Reason(code="singularity_slow", sentence=sentence),)
-    return Judgement(posture=posture, reasons=tuple(reasons), slower=slower, pace=pace)
+    against, slower, calm = singularity_check(ahead, condition, last.condition, limits, effort=effort)
+    return Judgement(posture=posture, reasons=(*reasons, *against), slower=slower, pace=min(pace, calm))
 
 
 def _twists(linear: Vector, angular: Vector, flange: Pose, tcp: Pose) -> Vector:
@@ -107,14 +98,14 @@ def _twists(linear: Vector, angular: Vector, flange: Pose, tcp: Pose) -> Vector:
     return np.concatenate([linear + cross(angular, flange.position - tcp.position), angular], axis=1)
 
 
-def _reach(error: float) -> Check:
+def reach_check(error: float) -> Check:
     if error <= _REACHED:
         return None, np.inf
     sentence = f"no posture within {error * 1e3:.2f} mm or mrad of the target"
     return Reason(code="unreachable", sentence=sentence), 0.0
 
 
-def _range(joints: Vector, rest: Vector, last: Vector, limits: SafetyLimits) -> Check:
+def range_check(joints: Vector, rest: Vector, last: Vector, limits: SafetyLimits) -> Check:
     low, high = limits.joint_low, limits.joint_high
     over = (rest > np.maximum(high, last) + _ROUNDING) | (rest < np.minimum(low, last) - _ROUNDING)
     reason = _joint_reason("joint_range", over, rest, "rad at rest", low, high) if over.any() else None
@@ -126,7 +117,7 @@ def _range(joints: Vector, rest: Vector, last: Vector, limits: SafetyLimits) -> 
     return reason, float(np.sqrt(np.maximum(room[moving] / np.abs(way[moving]), 0.0).min()))
 
 
-def _speed(joints: Vector, rest: Vector, rates: Vector, limits: SafetyLimits) -> Check:
+def speed_check(joints: Vector, rest: Vector, rates: Vector, limits: SafetyLimits) -> Check:
     share = limits.joint_speed_share
     up = share * limits.arm.joint_speed_up(np.maximum(joints, rest))
     down = share * limits.arm.joint_speed_down(np.minimum(joints, rest))
@@ -138,13 +129,30 @@ def _speed(joints: Vector, rest: Vector, rates: Vector, limits: SafetyLimits) ->
     return reason, 1.0 / max(float(used.max()), _STANDING)
 
 
-def _elbow(coming: Vector, now: Vector, limits: SafetyLimits) -> Check:
+def elbow_check(coming: Vector, now: Vector, limits: SafetyLimits) -> Check:
     size = float(np.sqrt(max(float((coming * coming).sum(axis=0).max()), float(now @ now))))
     limit = limits.profile.speed
     free = limit / max(size, _STANDING)
     if size <= limit * (1 + _ROUNDING):
         return None, free
     return Reason(code="elbow_speed", sentence=f"elbow {size:.3f} m/s, limit {limit:g} m/s"), free
+
+
+def singularity_check(
+    ahead: float, now: float, before: float, limits: SafetyLimits, *, effort: float
+) -> tuple[list[Reason], tuple[Reason, ...], float]:
+    """Condition numbers at the end of the stop, now, and at the last target; away from it all is allowed."""
+    if max(ahead, now) <= before * (1 + 1e-6) or ahead <= limits.singularity_slow:
+        return [], (), 1.0
+    free = (limits.singularity_halt - ahead) / (limits.singularity_halt - limits.singularity_slow)
+    pace = max(free, _SLOWEST)
+    if not ahead <= limits.singularity_halt:
+        sentence = f"condition number {ahead:.1f} ahead, limit {limits.singularity_halt:g}"
+        return [Reason(code="singularity", sentence=sentence)], (), pace
+    if effort <= pace:
+        return [], (), pace
+    sentence = f"condition number {ahead:.1f}, slower from {limits.singularity_slow:g}"
+    return [], (Reason(code="singularity_slow", sentence=sentence),), pace
 
 
 def _joint_reason(

@@ -42,7 +42,9 @@ def used_shares(run: Rehearsal) -> dict[str, float]:
     def use(name: str, share: float) -> None:
         shares[name] = max(shares[name], share if share == share else np.inf)
 
-    first, sent, series = tool_points(limits, run.start), run.start, list[Tick]()
+    first, sent, sent_at = tool_points(limits, run.start), run.start, run.start_at
+    last: Tick | None = None
+    series: list[tuple[float, Pose]] = []
     for tick in run.ticks:
         pose, joints = tick.target.flange_pose, tick.target.joint_posture
         if not pose.is_finite() or joints is None or not bool(np.isfinite(joints).all()):
@@ -51,19 +53,20 @@ def used_shares(run: Rehearsal) -> dict[str, float]:
         if not tick.is_new:
             use("repeated", 0.0 if pose == sent else np.inf)
             continue
-        if tick.is_fresh:
-            series = []
-        elif series:
-            for name, share in _joint_shares(limits, series[-1], tick).items():
+        if tick.is_fresh:  # the arm stood before
+            standing = min(tick.now - sent_at, limits.late_period)
+            series = [(tick.now - standing * k, sent) for k in (3, 2, 1)]
+        elif last is not None:
+            for name, share in _joint_shares(limits, last, tick).items():
                 use(name, share)
-        series.append(tick)
+        series.append((tick.now, pose))
         use("walls", _wall_share(limits, first, tool_points(limits, pose)))
         reached = kinematics.flange_pose(joints)
         error = [*(reached.position - pose.position), *rotation_between(reached, pose)]
         use("posture", float(np.abs(error).max()) / _POSTURE)
         for name, share in motion_shares(limits, series[-4:]).items():
             use(name, share)
-        sent = pose
+        sent, sent_at, last = pose, tick.now, tick
     return shares
 
 
@@ -71,12 +74,10 @@ def tool_points(limits: SafetyLimits, flange: Pose) -> Vector:
     return kinematics.tool_points(flange, limits.point_positions)
 
 
-def motion_shares(limits: SafetyLimits, series: Sequence[Tick]) -> dict[str, float]:
-    """Of the differences that end at the last of up to four targets."""
-    if len(series) < 2:
-        return {}
-    tcps = [tick.target.flange_pose @ FLANGE_FROM_TCP for tick in series]
-    times = [tick.now for tick in series]
+def motion_shares(limits: SafetyLimits, series: Sequence[tuple[float, Pose]]) -> dict[str, float]:
+    """Of the differences that end at the last of four flange poses, each with its time."""
+    times = [time for time, _ in series]
+    tcps = [flange @ FLANGE_FROM_TCP for _, flange in series]
     angles = [np.zeros(3)]
     for a, b in pairwise(tcps):
         angles.append(angles[-1] + rotation_between(a, b))
@@ -94,10 +95,8 @@ def motion_shares(limits: SafetyLimits, series: Sequence[Tick]) -> dict[str, flo
     shares = {
         name: float(np.linalg.norm(values[order - 1])) / limit
         for name, (values, order, limit) in allowed.items()
-        if order <= len(values)
     }
-    before, after = series[-2].target.flange_pose, series[-1].target.flange_pose
-    moved = tool_points(limits, after) - tool_points(limits, before)
+    moved = tool_points(limits, series[-1][1]) - tool_points(limits, series[-2][1])
     fastest = float(np.linalg.norm(moved, axis=1).max()) / (times[-1] - times[-2])
     return shares | {"point_speed": fastest / profile.speed}
 

@@ -33,7 +33,7 @@ class Rehearsal:
         self, limits: SafetyLimits, joint_position: Vector = NOMINAL_POSTURE, *, start_at: float = 0.0
     ) -> None:
         self.limits = limits
-        self.now = start_at  # [s]
+        self.start_at = self.now = start_at  # [s]
         self.follows = (
             1.0  # share of its distance to the target that the arm makes good in a tick; 0: blocked
         )
