@@ -14,6 +14,7 @@ from robot_bridge.demo import Demo, run_demo
 from robot_bridge.modes import table_for_people
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, check_rig, run_bridge
+from robot_bridge.twin.command import Twin, run_twin
 from robot_contract.errors import CalibrationError, DeviceFault, RigError, SceneError
 
 
@@ -59,7 +60,7 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-Command = Run | Check | Rigs | Modes | Demo
+Command = Run | Check | Rigs | Modes | Demo | Twin
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -77,6 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
                 print(table_for_people())
             case Demo():
                 run_demo(command)
+            case Twin():
+                run_twin(command)
     except (RigError, CalibrationError, SceneError, DeviceFault) as error:
         print(f"robot-bridge: {error}", file=sys.stderr)
         sys.exit(2)

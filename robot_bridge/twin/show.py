@@ -1,10 +1,5 @@
-"""The twin on its own, to look at: the scripted expert works through scenes, live or for a film.
+"""The twin on its own, to look at: the scripted expert works through scenes, live or for a film."""
 
-robot-bridge twin --view                   a live page on this computer, until Ctrl-C
-robot-bridge twin --record out.mp4         the same as a film, as fast as it can be drawn
-"""
-
-import argparse
 import sys
 import threading
 from collections.abc import Sequence
@@ -12,12 +7,14 @@ from pathlib import Path
 
 from robot_bridge.scene.expert import expert_action
 from robot_bridge.scene.scene import Scene
-from robot_bridge.scene.splits import draw_scene, split_names
+from robot_bridge.scene.splits import draw_scene
+from robot_bridge.twin.command import Twin
 from robot_bridge.twin.expert_trial import carry_out
 from robot_bridge.twin.settings import TwinSettings
 from robot_bridge.twin.studio import panel, with_studio
 from robot_bridge.twin.viewer import Viewer
 from robot_bridge.twin.world import TwinWorld
+from robot_contract.errors import SceneError
 
 _LIVE_RATE_HZ = 15.0
 _FILM_RATE_HZ = 25
@@ -109,28 +106,15 @@ def record(scenes: Sequence[Scene], path: Path, *, shadows: bool = True) -> int:
     return count
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="robot-bridge twin", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--split", default="train", choices=split_names(), help="what the scenes are drawn from"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="number of the first scene")
-    parser.add_argument("--scenes", type=int, default=4, help="how many scenes, one after the other")
-    parser.add_argument("--view", action="store_true", help="a live page on the loopback address")
-    parser.add_argument("--port", type=int, default=0, help="of the page; 0 takes a free one")
-    parser.add_argument("--record", type=Path, metavar="FILE", help="write a film (MP4)")
-    given = parser.parse_args(argv)
-    scenes = [draw_scene(given.split, given.seed + number) for number in range(max(given.scenes, 1))]
-    if given.record is not None:
-        count = record(scenes, given.record)
-        sys.stdout.write(f"{given.record}: {count} pictures, {count / _FILM_RATE_HZ:.0f} s\n")
-    elif given.view:
-        view(scenes, port=given.port)
+def run(command: Twin) -> None:
+    """What `robot-bridge twin` does."""
+    if command.scenes < 1:
+        raise SceneError(f"scenes: expected at least 1, found {command.scenes}")
+    scenes = [draw_scene(command.split, command.seed + number) for number in range(command.scenes)]
+    if command.record is not None:
+        count = record(scenes, command.record)
+        sys.stdout.write(f"{command.record}: {count} pictures, {count / _FILM_RATE_HZ:.0f} s\n")
+    elif command.view:
+        view(scenes, port=command.port)
     else:
-        parser.error("nothing to do: give --view or --record FILE")
-
-
-if __name__ == "__main__":
-    main()
+        raise SceneError("nothing to do: give --view, or --record FILE")

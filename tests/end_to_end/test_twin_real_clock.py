@@ -15,9 +15,10 @@ import simplejpeg
 
 from robot_bridge.scene.splits import draw_scene
 from robot_bridge.twin import show
+from robot_bridge.twin.command import Twin, run_twin
 from robot_bridge.twin.viewer import Viewer
 from robot_bridge.twin.world import TwinWorld
-from robot_contract.errors import DeviceFault
+from robot_contract.errors import DeviceFault, SceneError
 from robot_contract.pose import apply_delta, distance_between
 
 
@@ -155,11 +156,27 @@ def test_people_can_watch_the_expert_live(capsys: pytest.CaptureFixture[str]) ->
     assert not watching.is_alive()
 
 
-def test_a_film_is_made_of_a_whole_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (Twin(), "--view"),
+        (Twin(view=True, scenes=0), "at least 1"),
+        (Twin(view=True, split="trian"), "train"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(command: Twin, message: str) -> None:
+    with pytest.raises(SceneError, match=message):
+        run_twin(command)
+
+
+def test_a_film_is_made_of_an_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(show, "_LONGEST_EPISODE", 1.0)
-    count = show.record([draw_scene("train", 3)], tmp_path / "film.mp4", shadows=False)
+    run_twin(Twin(record=tmp_path / "film.mp4", seed=3, scenes=1))
     with av.open(str(tmp_path / "film.mp4")) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == count >= 25
+    assert f"{len(frames)} pictures" in capsys.readouterr().out
+    assert len(frames) >= 25
     assert frames[0].shape == (720, 1440, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 60, "something moved"
