@@ -6,6 +6,7 @@ or infinity is refused. Each refusal is one `ContractError` sentence naming the 
 
 import dataclasses
 import json
+import sys
 import types
 import typing
 from pathlib import Path
@@ -47,6 +48,10 @@ def parse_json(text: str, *, file: str) -> Any:
         raise ContractError(f"{file}:{error.lineno}: not valid JSON: {error.msg}") from None
     except RecursionError:
         raise ContractError(f"{file}: not valid JSON: nested too deeply") from None
+    except ContractError:
+        raise
+    except ValueError:  # an integer of thousands of digits
+        raise ContractError(f"{file}: not valid JSON: a number is too long") from None
 
 
 def dataclass_from_document(kind: type[T], document: Any, *, file: str, key: str = "") -> T:
@@ -105,7 +110,7 @@ def _scalar(hint: Any, found: Any, file: str, key: str) -> Any:
 
 
 def _number(found: Any, file: str, key: str) -> float:
-    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < float("inf"):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) <= sys.float_info.max:
         raise _wrong(file, key, "a finite number", found)
     return float(found)
 

@@ -7,7 +7,7 @@ changes a model's answers without an error.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,12 +145,24 @@ class ModelConfig:
         return ModelConfig.from_json(read_json_file(file), str(file))
 
 
+_MAY_BE_ZERO = {
+    *("registers", "proprio_size", "head_blocks", "heat_maps", "position_targets"),
+    *("bos", "stop", "pad", "action_prefix"),
+}
+
+
 def _check_config(c: ModelConfig) -> None:
     def require(holds: bool, sentence: str) -> None:
         if not holds:
             raise ContractError(f"model config: {sentence}")
 
     require(1 <= len(c.towers) <= 2, f"expected one or two towers, found {len(c.towers)}")
+    for part in (c, *c.towers, c.language, c.tokens):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            least = 0 if field.name in _MAY_BE_ZERO else 1
+            if isinstance(value, int) and not isinstance(value, bool):
+                require(value >= least, f"{field.name}: expected at least {least}, found {value}")
     require(0.0 < c.center_crop_area <= 1.0, f"center_crop_area {c.center_crop_area} is not in 0..1")
     require(c.image_size % c.patch_size == 0, f"image_size {c.image_size} is no multiple of {c.patch_size}")
     for i, tower in enumerate(c.towers):
@@ -162,8 +174,6 @@ def _check_config(c: ModelConfig) -> None:
         require(tower.width % 4 == 0, f"tower {i}: width {tower.width} is no multiple of 4")
     language = c.language
     require(language.hidden_size % (2 * language.heads) == 0, "hidden_size does not fit the heads")
-    require(c.chunk_length >= 1 and c.action_size >= 1, "a chunk has at least one action of one number")
-    require(c.cameras >= 1, f"expected at least one camera, found {c.cameras}")
     require(c.head != "tokens" or language.lm_head, "head 'tokens' needs language.lm_head")
     require(
         c.mode == "oft" or c.head == "tokens", f"autoregressive decoding needs head 'tokens', not {c.head!r}"

@@ -1,5 +1,6 @@
 """A checkpoint folder is whole or absent, opens to what was saved, and each damage gets one sentence."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -345,3 +346,48 @@ def test_widths_that_disagree_are_never_saved(tmp_path: Path) -> None:
         save(tmp_path / "c", config=dataclasses.replace(SMALL, cameras=2))
     assert list(tmp_path.iterdir()) == []
     check_widths(CONTRACT, SMALL)
+
+
+def numbers_in(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place of a whole number in a JSON document: what holds it, and under which key."""
+    entries = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in list(entries):
+        if isinstance(value, dict | list):
+            yield from numbers_in(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield document, key
+
+
+@pytest.mark.parametrize("number", [0, -1, 3])
+def test_a_wrong_size_anywhere_in_the_model_file_is_refused(number: int, copy: Path) -> None:
+    file = copy / "model.json"
+    text = file.read_text()
+    for place in range(len(list(numbers_in(json.loads(text))))):
+        document = json.loads(text)
+        holder, key = list(numbers_in(document))[place]
+        if holder[key] == number:
+            continue
+        holder[key] = number
+        file.write_text(json.dumps(document))
+        with pytest.raises(ContractError) as refusal:
+            open_checkpoint(copy)
+        assert "\n" not in str(refusal.value), key
+
+
+def test_damaged_bytes_anywhere_are_refused_with_a_sentence_or_change_nothing(copy: Path) -> None:
+    random = np.random.default_rng(0)
+    before = open_checkpoint(copy)
+    files = [file for file in sorted(copy.rglob("*")) if file.is_file()]
+    for round_ in range(80):
+        file = files[round_ % len(files)]
+        content = file.read_bytes()
+        damaged = bytearray(content)
+        at = int(random.integers(len(damaged)))
+        if round_ % 3:
+            damaged[at] = int(random.integers(256))
+        else:
+            del damaged[at:]
+        file.write_bytes(damaged)
+        with contextlib.suppress(ContractError):  # anything else fails the test
+            assert open_checkpoint(copy).contract.weights_digest == before.contract.weights_digest
+        file.write_bytes(content)

@@ -68,7 +68,7 @@ def test_a_file_that_is_no_json_is_named(tmp_path):
         ({"head": "tokens"}, "needs language.lm_head"),
         ({"mode": "autoregressive"}, "needs head 'tokens'"),
         ({"towers": ()}, "one or two towers"),
-        ({"cameras": 0}, "at least one camera"),
+        ({"cameras": 0}, "cameras: expected at least 1, found 0"),
         ({"log_scale_range": (0.0, 0.0)}, "is empty"),
         ({"tokens": replace(TINY.tokens, action_end=769)}, "outside the vocabulary"),
         ({"towers": (replace(TINY.towers[0], live_blocks=3),)}, "3 of 2 blocks"),
