@@ -29,9 +29,9 @@ _PLACED_AIM, _PLACED_AIM_LOW = (
     0.010,
     0.025,
 )  # [m] off the receptacle's middle when lowering begins, and goes on
-_RELEASE_GAP = 0.004  # [m] between object and floor
+_RELEASE_GAP = 0.005  # [m] between object and floor
 _SLOW = 0.006  # [m] per step while a held object still stands on the table
-_SLOWEST, _SLOWING = 0.003, 0.35  # [m] per step near the goal, and its growth with the distance that is left
+_SLOWEST, _SLOWING = 0.002, 0.25  # [m] per step near the goal, and its growth with the distance that is left
 _WORKSPACE = np.array([[0.25, -0.42, 0.013], [0.75, 0.42, 0.50]])  # [m]
 _MARGIN = 0.999  # rounding must not cross the bounds
 
