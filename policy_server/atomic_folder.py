@@ -1,5 +1,10 @@
-"""Write a folder whole or not at all: it appears under its name only when everything in it is on the disk."""
+"""Write a folder whole or not at all: it appears under its name only when everything in it is on the disk.
 
+A writer that was killed leaves a hidden folder that no other program takes for anything; the next writer of
+the same name removes it.
+"""
+
+import fcntl
 import os
 import shutil
 import tempfile
@@ -19,8 +24,12 @@ def new_folder(path: Path) -> Generator[Path]:
     if path.exists():
         raise ContractError(f"{path}: expected a name that is free, found something there already")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    prefix = f".{path.name}.partial-"
+    _remove_abandoned(path.parent, prefix)
+    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    lock = os.open(partial, os.O_RDONLY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it when this process ends, however
         yield partial
         partial.chmod(0o755)  # mkdtemp lets nobody else in
         for folder, _, files in os.walk(partial):
@@ -33,6 +42,20 @@ def new_folder(path: Path) -> Generator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        os.close(lock)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for partial in parent.glob(f"{prefix}*"):
+        lock = os.open(partial, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(partial)
+        except BlockingIOError:
+            continue  # somebody is writing it now
+        finally:
+            os.close(lock)
 
 
 def _flush(path: Path) -> None:
