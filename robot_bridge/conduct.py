@@ -6,6 +6,7 @@ what a missing picture, a missing chunk or a verdict does to the mode. Used by t
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from robot_bridge.asking import PolicyAnswers
 from robot_bridge.commands import Command, Preparation
@@ -63,6 +64,7 @@ class Conduct:
         self._hold_since: float | None = None
         self._pressing_since: float | None = None  # on a wall, a keep-out, the leash
         self._cleared_at = float("-inf")
+        self._to_answer: list[tuple[Future[str], str]] = []
         self._standing_fault = ""  # what a device reports since earlier ticks
 
     @property
@@ -93,7 +95,7 @@ class Conduct:
             self._obey(stop, now)
         self._note_faults(sensed, now)
         if isinstance(command, Preparation):
-            command.done.set_result(self._prepare(command.trial, now))
+            self._answer(command.done, self._prepare(command.trial, now))
         elif command is not None:
             self._obey(command, now)
         self._heed_the_key(now)
@@ -137,7 +139,16 @@ class Conduct:
                 mode_after=self.modes.state.name,
             )
         )
-        command.done.set_result(problem)
+        self._answer(command.done, problem)
+
+    def _answer(self, done: Future[str], problem: str) -> None:
+        self._to_answer.append((done, problem))
+
+    def give_answers(self) -> None:
+        """At the end of the tick, so that who has an answer sees its effect in the status."""
+        for done, problem in self._to_answer:
+            done.set_result(problem)
+        self._to_answer.clear()
 
     def _not_ready(self, command: Command) -> str:
         if command.event != "start" or self._goal is not None:
@@ -250,7 +261,8 @@ class Conduct:
         """What this tick's verdict means for the mode."""
         why = missing or in_words(verdict)
         if verdict.kind == "STOP":
-            if self.modes.state is not State.FAULT:
+            # In IDLE nothing is proposed; what a device reports there is noted when it begins.
+            if self.modes.state not in (State.FAULT, State.IDLE):
                 self.event("fault", why, now)
         elif not self.is_running:
             return

@@ -93,6 +93,7 @@ class ControlLoop:
         self.conduct.follow(judged.verdict, missing, self._memory, now)
         was_tracked = self._act(judged, sensed, now)
         self._record(judged, sensed, was_tracked, now)
+        self.conduct.give_answers()
 
     @property
     def modes(self) -> Modes:
