@@ -6,6 +6,7 @@ import { Tiles } from "./tiles.js";
 import { byId, setText, showButtons, showConnections, showMode, showStatus } from "./view.js";
 
 const STATUS_STALE_AFTER = 1; // [s]
+const NO_KEY = "This rig is a simulation and runs without hold-to-run";
 
 let status = null; // the newest BridgeStatus
 let statusAt = -Infinity; // [s] when the bridge said it, on this page's clock
@@ -90,7 +91,7 @@ function refresh() {
 
 function holdObstacle(live) {
   if (!live) return "no live connection to the bridge";
-  if (!status.hold_required) return "this rig runs without hold-to-run: it is a simulation";
+  if (!status.hold_required) return NO_KEY;
   if (!control.mine) return "another page has control";
   return holdOpen ? "" : holdProblem;
 }
@@ -99,7 +100,7 @@ function showHold(state, why) {
   byId("hold").dataset.hold = state;
   byId("hold").setAttribute("aria-disabled", state === "off" ? "true" : "false");
   const words = {
-    off: ["Hold to run", `Not now: ${why || "not connected yet"}.`],
+    off: why === NO_KEY ? ["No key to hold", `${NO_KEY}.`] : ["Hold to run", `Not now: ${why || "not connected yet"}.`],
     ready: ["Hold to run", why ? `Released: ${why}.` : "Keep Space or this button pressed."],
     asking: ["Asking the bridge", "Keep it pressed."],
     held: ["Held", "Let go to make the arm hold still."],
