@@ -82,5 +82,5 @@ def _rivals(eager: EagerPolicy, x: ModelInput, noise: float) -> Vector:
 
 
 def _all_bins(dtype: str, made_in: str) -> Vector:
-    """One other token changes all that follow it, so another format may answer anything at all."""
-    return np.full(7, 0.0 if dtype == made_in else 2.0)
+    """One other token changes all that follow it, so a rounder format may answer anything at all."""
+    return np.full(7, 0.0 if dtype == made_in == "float32" else 2.0)

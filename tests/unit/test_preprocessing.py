@@ -19,7 +19,13 @@ from policy_server.image_resampling import (
 )
 from policy_server.model.presets import OPENVLA_OFT_7B, TINY
 from policy_server.model.tokenizer import word_tokenizer
-from policy_server.preprocessing import Preprocessor, decode_picture, normalise_pixels, prompt_for
+from policy_server.preprocessing import (
+    Preprocessor,
+    decode_picture,
+    fit_picture,
+    normalise_pixels,
+    prompt_for,
+)
 from policy_server.random_checkpoint import put_on_contract, square_camera
 from robot_contract.errors import WireError
 from robot_contract.messages import CameraImage, Observation
@@ -199,3 +205,12 @@ def test_the_prompt_is_lower_case_and_filled_once() -> None:
     template = "In: What action should the robot take to {instruction}?\nOut:"
     filled = prompt_for("Put {instruction} in the Bowl", template)
     assert filled == "In: What action should the robot take to put {instruction} in the bowl?\nOut:"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("source", [(96, 96), (256, 256), (240, 320)])
+def test_a_gpu_resizes_and_crops_to_the_same_levels(source: tuple[int, int]) -> None:
+    picture = torch.randint(0, 256, (2, *source, 3), dtype=torch.uint8)
+    here = fit_picture(picture, 224, 0.9)
+    there = fit_picture(picture.to("cuda"), 224, 0.9).cpu()
+    assert (here != there).float().mean() <= 1e-5
