@@ -1,4 +1,5 @@
-"""Does an observation fit the policy that it asks for? Checked before anything is decoded or queued."""
+"""Does an observation fit the policy that it asks for? Names and sizes before it is queued, picture headers
+before they are decoded."""
 
 import simplejpeg
 
@@ -13,7 +14,7 @@ ROUNDING = 1e-6  # [s]
 
 
 def check_observation(observation: Observation, contract: PolicyContract) -> None:
-    """Raise `WireError` with a sentence when cameras, sizes or picture headers are not the contract's."""
+    """Raise `WireError` with a sentence when cameras or sizes are not the contract's."""
     wanted = {camera.name: camera for camera in contract.cameras}
     for name in observation.images:
         if name not in wanted:
@@ -30,6 +31,20 @@ def check_observation(observation: Observation, contract: PolicyContract) -> Non
         raise WireError(f"images are {skew:.3f} s apart, the policy accepts {contract.max_camera_skew:g} s")
 
 
+def check_pictures(observation: Observation) -> None:
+    """Raise `WireError` when a JPEG header says another size than the message: nothing was allocated yet."""
+    for name, image in observation.images.items():
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(image.jpeg)
+        except ValueError as error:
+            raise WireError(f"images[{name}].jpeg is not a readable JPEG picture: {error}") from error
+        if not (width == image.width and height == image.height):
+            raise WireError(
+                f"images[{name}].jpeg holds {width} x {height} pixels,"
+                f" declared are {image.width} x {image.height}"
+            )
+
+
 def _check_image(image: CameraImage, camera: CameraContract) -> None:
     field = f"images[{camera.name}]"
     if (image.width, image.height) != (camera.width, camera.height):
@@ -39,11 +54,3 @@ def _check_image(image: CameraImage, camera: CameraContract) -> None:
     limit = MAX_BYTES_PER_PIXEL * camera.width * camera.height + MAX_HEADER_BYTES
     if len(image.jpeg) > limit:
         raise WireError(f"{field}.jpeg has {len(image.jpeg)} bytes, expected at most {limit} for its size")
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(image.jpeg)
-    except ValueError as error:
-        raise WireError(f"{field}.jpeg is not a readable JPEG picture: {error}") from error
-    if not (width == camera.width and height == camera.height):
-        raise WireError(
-            f"{field}.jpeg holds {width} x {height} pixels, declared are {image.width} x {image.height}"
-        )

@@ -140,10 +140,12 @@ class Batcher(Generic[Work]):
 
     def expire(self, *, now: float, engine_free_at: float) -> list[Rejection[Work]]:
         """Remove and return what can no longer be answered in time, even alone in the next batch."""
+        limit = max(now, engine_free_at) + self.cost.bound(1)
+        hopeless = [entry.ticket for entry in self._waiting.values() if not entry.ticket.deadline_at >= limit]
         rejections = [
             rejection
-            for entry in self._waiting.values()
-            if (rejection := self._infeasible(entry.ticket, now=now, engine_free_at=engine_free_at))
+            for ticket in hopeless
+            if (rejection := self._infeasible(ticket, now=now, engine_free_at=engine_free_at))
         ]
         for rejection in rejections:
             del self._waiting[rejection.ticket.session]

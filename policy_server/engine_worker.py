@@ -13,17 +13,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from policy_server.admission import check_observation, check_pictures
 from policy_server.batcher import Rejection, Ticket, superseded
 from policy_server.metrics import Metrics
 from policy_server.policies import Policies, PolicyVersion
-from policy_server.request import Answer, Request
-from robot_contract.messages import ActionChunk, Observation, Refusal, RefusalReason, Timings
+from policy_server.request import Answer, Arrival, Request
+from robot_contract.messages import ActionChunk, Refusal, RefusalReason, Timings
 from robot_contract.policy_contract import ACTION_WIDTH
 from robot_contract.pose import Vector
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+TIMER_SLACK = 1e-4  # [s]
 
 
 class EngineWorker:
@@ -35,26 +38,25 @@ class EngineWorker:
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._running: PolicyVersion | None = None
         self._free_at = 0.0  # [s] predicted end of the running batch
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # when the next waiting observation becomes hopeless
         self._idle = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(
         self,
         version: PolicyVersion,
-        observation: Observation,
+        arrival: Arrival,
         *,
         session: str,
-        arrived_at: float,
         deliver: Callable[[Answer], None],
     ) -> Ticket[Request]:
         """Queue an observation; `deliver` gets its one answer, now or later, unless it is cancelled."""
         ticket = Ticket(
             session=session,
-            sequence=observation.sequence,
-            arrived_at=arrived_at,
-            deadline_at=arrived_at + observation.deadline,
-            work=Request(observation=observation, deliver=deliver),
+            sequence=arrival.sequence,
+            arrived_at=arrival.arrived_at,
+            deadline_at=arrival.arrived_at + arrival.deadline,
+            work=Request(arrival=arrival, deliver=deliver),
         )
         now = time.monotonic()
         rejections = version.batcher.submit(ticket, now=now, engine_free_at=self._free_at_from(now))
@@ -107,10 +109,7 @@ class EngineWorker:
     def _pump(self) -> None:
         """Start whatever can start; called after everything that happens."""
         now = time.monotonic()
-        free_at = self._free_at_from(now)
         waiting = [version for version in self._policies.versions() if version.batcher]
-        for version in waiting:
-            self._reject(version, version.batcher.expire(now=now, engine_free_at=free_at))
         if self._running is None:
             for version in sorted(waiting, key=lambda version: version.last_run_at):
                 batch, rejections = version.batcher.next_batch(now=now)
@@ -120,36 +119,52 @@ class EngineWorker:
                     break
         for version in waiting:
             for ticket in version.batcher.take_for_preparation(now=now):
-                self._in_background(self._prepare(version, ticket))
-        self._set_timer(waiting)
+                self._pool.submit(self._prepare, version, ticket)
+        self._set_timer(waiting, now)
 
-    def _set_timer(self, waiting: Sequence[PolicyVersion]) -> None:
-        """Wake up when the next waiting observation becomes hopeless."""
+    def _set_timer(self, waiting: Sequence[PolicyVersion], now: float) -> None:
+        expiries = [expiry for version in waiting if (expiry := version.batcher.next_expiry()) is not None]
+        if not expiries:
+            return
+        delay = max(0.0, min(expiries) - now) + TIMER_SLACK
+        if self._timer is not None and self._timer.when() <= self._loop.time() + delay + TIMER_SLACK:
+            return  # it comes early enough, and sets itself again
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        expiries = [expiry for version in waiting if (expiry := version.batcher.next_expiry()) is not None]
-        if expiries:
-            self._timer = self._loop.call_later(max(0.0, min(expiries) - time.monotonic()) + 1e-4, self._pump)
+        self._timer = self._loop.call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for version in self._policies.versions():
+            rejections = version.batcher.expire(now=now, engine_free_at=self._free_at_from(now))
+            self._reject(version, rejections)
+        self._pump()
 
     def _in_background(self, work: Any) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _prepare(self, version: PolicyVersion, ticket: Ticket[Request]) -> None:
-        request = ticket.work
+    def _prepare(self, version: PolicyVersion, ticket: Ticket[Request]) -> None:
+        """In the pool: decode one observation, then tell the loop."""
+        refusal: tuple[RefusalReason, str] | None = None
         try:
-            await self._loop.run_in_executor(self._pool, _prepare_now, version, request)
+            _prepare_now(version, ticket.work)
         except ValueError as error:
-            self._give_up(version, ticket, "invalid", str(error))
+            refusal = ("invalid", str(error))
         except Exception:
             log.exception("preparing an observation for %s failed", version.name)
-            self._give_up(
-                version, ticket, "internal", "preparing the observation failed; see the server's log"
-            )
-        else:
+            refusal = ("internal", "preparing the observation failed; see the server's log")
+        self._loop.call_soon_threadsafe(self._prepared, version, ticket, refusal)
+
+    def _prepared(
+        self, version: PolicyVersion, ticket: Ticket[Request], refusal: tuple[RefusalReason, str] | None
+    ) -> None:
+        if refusal is None:
             version.batcher.prepared(ticket)
+        else:
+            self._give_up(version, ticket, *refusal)
         self._pump()
 
     def _give_up(
@@ -209,9 +224,9 @@ class EngineWorker:
             batch_size=batch_size,
         )
         reply = ActionChunk(
-            session=request.observation.session,
-            sequence=request.observation.sequence,
-            observed_at=request.observation.observed_at,
+            session=request.arrival.session,
+            sequence=request.arrival.sequence,
+            observed_at=request.arrival.observed_at,
             actions=actions,
             interface_digest=version.interface_digest,
             policy_digest=version.policy_digest,
@@ -222,10 +237,10 @@ class EngineWorker:
     def _reject(self, version: PolicyVersion, rejections: Sequence[Rejection[Request]]) -> None:
         now = time.monotonic()
         for rejection in rejections:
-            observation = rejection.ticket.work.observation
+            arrival = rejection.ticket.work.arrival
             reply = Refusal(
-                session=observation.session,
-                sequence=observation.sequence,
+                session=arrival.session,
+                sequence=arrival.sequence,
                 reason=rejection.reason,
                 sentence=rejection.sentence,
             )
@@ -253,7 +268,10 @@ def _prepare_now(version: PolicyVersion, request: Request) -> None:
     if request.closed:
         return
     started_at = time.perf_counter()
-    request.prepared = version.model.prepare(request.observation)
+    observation = request.arrival.read()
+    check_observation(observation, version.contract)
+    check_pictures(observation)
+    request.prepared = version.model.prepare(observation)
     request.preprocess = time.perf_counter() - started_at
 
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import grpc
 
-from policy_server.admission import check_observation
 from policy_server.batcher import Ticket
 from policy_server.engine_worker import EngineWorker
 from policy_server.metrics import Metrics
 from policy_server.outbox import Ending
 from policy_server.policies import Policies, Policy
-from policy_server.request import Answer, Request
-from robot_contract.errors import WireError
-from robot_contract.messages import ActionChunk, Observation, Refusal, RefusalReason
+from policy_server.request import Answer, Arrival, Request
+from robot_contract.messages import ActionChunk, Refusal, RefusalReason
+
+MAX_DEADLINE = 3600.0  # [s]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,14 @@ class Intake:
             policy.sessions.discard(session)
         self._engine.cancel(session)
 
+    def end_silent_streams(self, now: float) -> None:
+        """Called now and then: who has said nothing for too long loses the place."""
+        for name, entry in list(self._open.items()):
+            if entry.end is not None and now - entry.heard_at >= self.limits.idle_seconds:
+                self._forget(name)
+                sentence = f"no observation came in {self.limits.idle_seconds:g} s"
+                entry.end(Ending(status=grpc.StatusCode.DEADLINE_EXCEEDED, sentence=sentence))
+
     def _evict(self, now: float) -> None:
         """A stream that has been silent gives its place to one that may have something to say."""
         streams = [name for name, entry in self._open.items() if entry.end is not None]
@@ -94,38 +102,25 @@ class Intake:
         self._engine.withdraw(ticket)
 
     def submit(
-        self,
-        observation: Observation,
-        *,
-        session: str,
-        arrived_at: float,
-        deliver: Callable[[Answer], None],
+        self, arrival: Arrival, *, session: str, deliver: Callable[[Answer], None]
     ) -> Ticket[Request] | None:
         """`deliver` is called once with the chunk or the refusal, unless the session closes first."""
-
         if session in self._open:
-            self._open[session].heard_at = arrived_at
-
-        def refuse(reason: RefusalReason, sentence: str) -> None:
-            deliver(refusal(observation, reason, sentence, arrived_at=arrived_at))
-
-        policy = self.policies.find(observation.policy)
+            self._open[session].heard_at = arrival.arrived_at
+        policy = self.policies.find(arrival.policy)
         if policy is None:
-            refuse("unknown_policy", self.policies.unknown(observation.policy))
+            deliver(refusal(arrival, "unknown_policy", self.policies.unknown(arrival.policy)))
         elif self.draining:
-            refuse("draining", "the server is shutting down")
+            deliver(refusal(arrival, "draining", "the server is shutting down"))
         elif policy.current is None:
-            refuse("draining", f"policy {policy.name!r} is {policy.state}, not serving")
+            sentence = f"policy {policy.name!r} is {policy.state}, not serving"
+            deliver(refusal(arrival, "draining", sentence))
+        elif not 0.0 <= arrival.deadline <= MAX_DEADLINE:
+            sentence = f"deadline is {arrival.deadline!r}, expected 0 to {MAX_DEADLINE:g} s"
+            deliver(refusal(arrival, "invalid", sentence))
         else:
-            try:
-                check_observation(observation, policy.current.contract)
-            except WireError as error:
-                refuse("invalid", str(error))
-                return None
             policy.sessions.add(session)
-            return self._engine.submit(
-                policy.current, observation, session=session, arrived_at=arrived_at, deliver=deliver
-            )
+            return self._engine.submit(policy.current, arrival, session=session, deliver=deliver)
         return None
 
     def settle(self, answer: Answer) -> Answer:
@@ -159,16 +154,11 @@ class Intake:
         self.metrics.served.labels(policy.name).inc()
 
 
-def refusal(observation: Observation, reason: RefusalReason, sentence: str, *, arrived_at: float) -> Answer:
-    reply = Refusal(
-        session=observation.session, sequence=observation.sequence, reason=reason, sentence=sentence
-    )
+def refusal(arrival: Arrival, reason: RefusalReason, sentence: str) -> Answer:
+    reply = Refusal(session=arrival.session, sequence=arrival.sequence, reason=reason, sentence=sentence)
+    now = time.monotonic()
     return Answer(
-        reply=reply,
-        arrived_at=arrived_at,
-        decided_at=time.monotonic(),
-        deadline_at=arrived_at + observation.deadline,
-        policy=observation.policy,
+        reply=reply, arrived_at=arrival.arrived_at, decided_at=now, deadline_at=now, policy=arrival.policy
     )
 
 

@@ -8,6 +8,19 @@ from robot_contract.messages import ActionChunk, Observation, Refusal
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Arrival:
+    """What the queue needs to know; the whole observation is read when its turn comes near."""
+
+    policy: str
+    session: str  # as the robot calls it
+    sequence: int
+    observed_at: float  # [s], bridge clock; echoed
+    deadline: float  # [s] from arrival
+    arrived_at: float  # [s], server's clock
+    read: Callable[[], Observation]  # validates; WireError refuses it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
     reply: ActionChunk | Refusal
     arrived_at: float  # [s], server's clock
@@ -18,7 +31,7 @@ class Answer:
 
 @dataclass(kw_only=True, eq=False)
 class Request:
-    observation: Observation
+    arrival: Arrival
     deliver: Callable[[Answer], None]  # called once, on the event loop
     prepared: Any = None
     preprocess: float = 0.0  # [s]

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import signal
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +31,7 @@ from robot_contract.wire_pb2_grpc import add_AdminServiceServicer_to_server
 log = logging.getLogger(__name__)
 
 HANDSHAKE_MS = 10_000  # a connection that has not finished its handshake by then is closed
+SWITCH_SECONDS = 2e-4  # a decoding thread waits this long for the interpreter; Python's default is 5 ms
 STOP_SECONDS = 1.0  # for statuses to reach the clients after the last answer
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -92,7 +95,13 @@ class PolicyServer:
         await self._set_health(NOT_SERVING)
         self._bind()
         await self._server.start()
+        self._watch = asyncio.get_running_loop().create_task(self._watch_for_silence())
         log.info("listening on %s, admin socket %s", self.address, self.admin_socket)
+
+    async def _watch_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, 0.25 * self.options.limits.idle_seconds))
+            self.intake.end_silent_streams(time.monotonic())
 
     async def load(self) -> None:
         """Load and warm up every policy; each turns to SERVING when it is ready."""
@@ -117,6 +126,7 @@ class PolicyServer:
         for version_ in self.policies.versions():
             if not await self.engine.drain(version_, timeout=self.options.drain_seconds):
                 log.warning("%s still ran after %g s", version_.name, self.options.drain_seconds)
+        self._watch.cancel()
         self.service.end_streams()
         await self._server.stop(STOP_SECONDS)
         self.engine.close()
@@ -152,6 +162,7 @@ class PolicyServer:
 
 async def run(options: ServerOptions, *, say: Callable[[str], None], metrics_port: int | None) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads every policy."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     server = PolicyServer(options)
     stopped = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()

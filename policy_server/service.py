@@ -13,10 +13,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from policy_server.intake import Intake
+from policy_server.intake import Intake, refusal
 from policy_server.outbox import Ending, Outbox
 from policy_server.rate_cap import RateCap
-from policy_server.request import Answer
+from policy_server.request import Answer, Arrival
 from robot_contract import wire
 from robot_contract import wire_pb2 as pb
 from robot_contract.errors import WireError
@@ -25,6 +25,7 @@ from robot_contract.messages import ActionChunk, Refusal, RefusalReason
 log = logging.getLogger(__name__)
 
 SERVICE = "touchdown.v1.PolicyService"
+MAX_SESSION = 200  # characters that are echoed
 
 STATUS: dict[RefusalReason, grpc.StatusCode] = {
     "superseded": grpc.StatusCode.ABORTED,
@@ -80,20 +81,18 @@ class PolicyService:
         """One call, one answer. Calls of one client and session supersede each other like a stream's."""
         arrived_at = time.monotonic()
         try:
-            observation = wire.observation_from_wire(wire.decode(pb.Observation, data))
+            arrival = _arrival(wire.decode(pb.Observation, data), arrived_at)
         except WireError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
-        session = f"call {context.peer()} {observation.session}"
+        session = f"call {context.peer()} {arrival.session}"
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         refused = self._intake.open(session)
         if refused is not None:
             await context.abort(refused.status, refused.sentence)
         ticket = None
         try:
-            ticket = self._intake.submit(
-                observation, session=session, arrived_at=arrived_at, deliver=answered.set_result
-            )
+            ticket = self._intake.submit(arrival, session=session, deliver=answered.set_result)
             answer = self._intake.settle(await answered)
         finally:
             if ticket is not None:
@@ -114,7 +113,7 @@ class PolicyService:
         reader = asyncio.create_task(self._read(context, session, outbox))
         try:
             while (answer := await outbox.take()) is not None:
-                await context.write(_reply_to_wire(self._intake.settle(answer)))
+                await self._write(context, answer)
         finally:
             self._outboxes.discard(outbox)
             reader.cancel()
@@ -122,54 +121,54 @@ class PolicyService:
         if outbox.ending is not None:
             await context.abort(outbox.ending.status, outbox.ending.sentence)
 
+    async def _write(self, context: Any, answer: Answer) -> None:
+        message = wire.stream_reply_to_wire(answer.reply)  # before the last look at the clock
+        settled = self._intake.settle(answer)
+        if settled is not answer:
+            message = wire.stream_reply_to_wire(settled.reply)
+        elif isinstance(answer.reply, ActionChunk):
+            now = time.monotonic()
+            message.chunk.timings.total = now - answer.arrived_at
+            if now > answer.deadline_at:
+                self._intake.metrics.sent_late.labels(answer.policy).inc()
+        await context.write(message)
+
     def end_streams(self) -> None:
         """Tell every robot that the server goes away, after the answers that it is owed."""
         for outbox in self._outboxes:
             outbox.close(Ending(status=grpc.StatusCode.UNAVAILABLE, sentence="the server is shutting down"))
 
     async def _read(self, context: Any, session: str, outbox: Outbox) -> None:
-        """Take observations until the client is done or too long silent, then close the outbox."""
-        limits = self._intake.limits
-        cap = RateCap(limits.max_rate_hz, now=time.monotonic())
+        """Take observations until the client is done, then close the outbox."""
+        cap = RateCap(self._intake.limits.max_rate_hz, now=time.monotonic())
         owed = _Owed(outbox)
-        ending = None
         try:
             while True:
                 await outbox.wait_for_room()
-                try:
-                    async with asyncio.timeout(limits.idle_seconds):
-                        data: Any = await context.read()
-                except TimeoutError:
-                    sentence = (
-                        f"no observation came in {limits.idle_seconds:g} s; open a stream with the next one"
-                    )
-                    ending = Ending(status=grpc.StatusCode.DEADLINE_EXCEEDED, sentence=sentence)
-                    return
+                data: Any = await context.read()
                 if data is grpc.aio.EOF:
                     await owed.paid()
                     return
                 if not self._take(data, session, owed, cap):
                     await asyncio.sleep(cap.period)
         finally:
-            outbox.close(ending)
+            outbox.close()
 
     def _take(self, data: bytes, session: str, owed: "_Owed", cap: RateCap) -> bool:
         """Hand one message on; False when it came too fast."""
         arrived_at = time.monotonic()
-        message = pb.Observation()
         try:
-            message = wire.decode(pb.Observation, data)
-            if not cap.admit(arrived_at):
-                limit = self._intake.limits.max_rate_hz
-                sentence = f"observations come faster than {limit:g} Hz, the limit of one session"
-                owed.outbox.put(_refused(message, "overloaded", sentence, arrived_at))
-                return False
-            observation = wire.observation_from_wire(message)
+            arrival = _arrival(wire.decode(pb.Observation, data), arrived_at)
         except WireError as error:
-            owed.outbox.put(_refused(message, "invalid", str(error), arrived_at))
+            owed.outbox.put(refusal(_arrival(pb.Observation(), arrived_at), "invalid", str(error)))
             return True
+        if not cap.admit(arrived_at):
+            limit = self._intake.limits.max_rate_hz
+            sentence = f"observations come faster than {limit:g} Hz, the limit of one session"
+            owed.outbox.put(refusal(arrival, "overloaded", sentence))
+            return False
         owed.count += 1
-        self._intake.submit(observation, session=session, arrived_at=arrived_at, deliver=owed.pay)
+        self._intake.submit(arrival, session=session, deliver=owed.pay)
         return True
 
 
@@ -193,13 +192,15 @@ class _Owed:
             await self._none.wait()
 
 
-def _refused(message: pb.Observation, reason: RefusalReason, sentence: str, arrived_at: float) -> Answer:
-    reply = Refusal(
-        session=message.session[:200], sequence=message.sequence, reason=reason, sentence=sentence
-    )
-    now = time.monotonic()
-    return Answer(
-        reply=reply, arrived_at=arrived_at, decided_at=now, deadline_at=now, policy=message.policy[:200]
+def _arrival(message: pb.Observation, arrived_at: float) -> Arrival:
+    return Arrival(
+        policy=message.policy,
+        session=message.session[:MAX_SESSION],
+        sequence=message.sequence,
+        observed_at=message.observed_at,
+        deadline=message.deadline,
+        arrived_at=arrived_at,
+        read=lambda: wire.observation_from_wire(message),
     )
 
 
@@ -207,11 +208,4 @@ def _chunk_to_wire(answer: Answer) -> pb.ActionChunk:
     assert isinstance(answer.reply, ActionChunk)
     message = wire.action_chunk_to_wire(answer.reply)
     message.timings.total = time.monotonic() - answer.arrived_at
-    return message
-
-
-def _reply_to_wire(answer: Answer) -> pb.StreamReply:
-    message = wire.stream_reply_to_wire(answer.reply)
-    if isinstance(answer.reply, ActionChunk):
-        message.chunk.timings.total = time.monotonic() - answer.arrived_at
     return message
