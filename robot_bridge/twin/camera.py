@@ -55,7 +55,7 @@ class TwinCamera:
             self._exposures.clear()
             self._newest = None
             self._scene = scene
-            self._seed = [scene.seed, *self.name.encode()]
+            self._seed = [abs(scene.seed), *self.name.encode()]
             self._index = 0  # since the scene began
             self._start = time
             self.due = time  # [s], simulated, of the next exposure

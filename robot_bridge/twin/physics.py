@@ -108,6 +108,17 @@ class Physics:
     # Stepping, from one thread
 
     def step(self) -> None:
+        """Move on by one period."""
+        self._move()
+        self.steps += 1
+
+    def settle(self, seconds: float) -> None:
+        """Let things come to rest on the table; no time passes for anybody."""
+        for _ in range(round(seconds / self.period)):
+            self._move()
+        self.publish()
+
+    def _move(self) -> None:
         model, data, law = self.model, self.data, self._law
         mujoco.mj_step1(model, data)
         law.observe(data)
@@ -123,15 +134,6 @@ class Physics:
         self.hand.drive(data)
         mujoco.mj_step2(model, data)
         law.estimate(data)
-        self.steps += 1
-
-    def settle(self, seconds: float) -> None:
-        """Let things come to rest on the table; no time passes for anybody."""
-        before = self.steps
-        for _ in range(round(seconds / self.period)):
-            self.step()
-        self.steps = before
-        self.publish()
 
     def publish(self) -> None:
         """Make the present state visible to the readers."""
