@@ -5,6 +5,7 @@ import io
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,13 @@ def picture(colour: tuple[int, int, int]) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (320, 240), colour).save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, f"within 5 s: {what}"
+        time.sleep(0.01)
 
 
 class Stage:
@@ -76,6 +84,7 @@ class Stage:
         """Make the bridge forget what the last test did with it."""
 
         async def forget() -> None:
+            self.bridge.frozen.clear()
             for seen in (self.bridge.events, self.bridge.setups, self.bridge.heartbeats):
                 seen.clear()
             lease = self.bridge.status.lease_holder
@@ -109,14 +118,6 @@ class Stage:
         await self.bridge.close()
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    stage.start()
-    yield stage
-    stage.close()
-
-
 @pytest.fixture(scope="module")
 def lasting_stage() -> Iterator[Stage]:
     """One for all tests of a module, which reset it."""
@@ -124,6 +125,12 @@ def lasting_stage() -> Iterator[Stage]:
     stage.start()
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def stage(lasting_stage: Stage) -> Stage:
+    lasting_stage.reset()
+    return lasting_stage
 
 
 @pytest.fixture(scope="module")  # its event loop must be gone before other tests start one
@@ -149,4 +156,5 @@ def page(browser: Browser, stage: Stage) -> Iterator[Page]:
     page.wait_for_selector("#hold[data-hold=ready]")
     yield page
     context.close()
+    until(lambda: not stage.bridge.status.lease_holder, "a closed page gives its lease back")
     assert errors == []

@@ -22,12 +22,6 @@ TRIAL = {
 
 
 @pytest.fixture
-def stage(lasting_stage: Any) -> Any:
-    lasting_stage.reset()
-    return lasting_stage
-
-
-@pytest.fixture
 def visitor(stage: Any) -> Iterator[httpx.Client]:
     """Knows the address, not the token."""
     with httpx.Client(base_url=stage.url) as client:
