@@ -1,0 +1,39 @@
+"""Leaves out what this machine's role cannot run, and says so at the top of the report."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+# A robot computer has no PyTorch, and then no policy server either.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+SERVER_SIDE = {"torch", "transformers", "safetensors", "policy_server"}
+LEFT_OUT: list[str] = []
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    del config
+    if HAS_TORCH or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    if imports(collection_path) & SERVER_SIDE:
+        LEFT_OUT.append(collection_path.name)
+        return True
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if LEFT_OUT:
+        terminalreporter.write_line(
+            f"left out, for want of torch on this machine: {', '.join(sorted(set(LEFT_OUT)))}"
+        )
