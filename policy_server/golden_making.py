@@ -32,7 +32,7 @@ def make_golden(folder: Path, contract: PolicyContract, config: ModelConfig, tok
 
     def load(dtype: torch.dtype | None) -> EagerPolicy:
         policy = OftPolicy.on_meta(config)
-        policy.adopt(dict(read_tensors(folder, dtype=dtype)))
+        policy.adopt(dict(read_tensors(folder, dtype=dtype, mapped=True)))
         return EagerPolicy(contract, policy.without_auxiliary(), tokenizer)
 
     is_small = sum(file.stat().st_size for file in weight_files(folder)) <= SMALL_MODEL_BYTES

@@ -185,13 +185,22 @@ def check_tensors(found: Mapping[str, StoredTensor], expected: Mapping[str, Shap
 
 
 def read_tensors(
-    folder: Path, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    folder: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    mapped: bool = False,
 ) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor, one at a time, on `device` and in `dtype` (None: as stored)."""
+    """Every tensor, one at a time, on `device` and in `dtype` (None: as stored).
+
+    `mapped` leaves what it can in the file: less memory, but whoever changes the file changes the tensors.
+    """
     for file in weight_files(folder):
         if file.suffix != ".safetensors":
             continue
         with safe_open(file, framework="pt", device=str(device)) as stored:
             for key in stored.keys():  # noqa: SIM118  (not a mapping)
                 tensor: Tensor = stored.get_tensor(key)
-                yield key, tensor if dtype is None else tensor.to(dtype)
+                wanted = tensor.to(dtype or tensor.dtype)
+                is_view = wanted is tensor and tensor.device.type == "cpu"
+                yield key, wanted.clone() if is_view and not mapped else wanted

@@ -155,6 +155,15 @@ def test_shards_with_an_index_hold_the_same_weights(saved: Path, tmp_path: Path)
     assert all(torch.equal(state[key], tensor) for key, tensor in single.items())
 
 
+def test_a_loaded_policy_does_not_change_with_its_file(copy: Path) -> None:
+    policy = open_checkpoint(copy).load_policy()
+    before = policy.projector.fc1.weight.clone()
+    size = (copy / WEIGHTS_FILE).stat().st_size
+    with (copy / WEIGHTS_FILE).open("r+b") as file:
+        file.write(b"\xff" * size)
+    assert torch.equal(policy.projector.fc1.weight, before)
+
+
 def rewrite_json(name: str, change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
     def damage(path: Path) -> None:
         document = json.loads((path / name).read_text())
