@@ -22,11 +22,37 @@ PROMPT_STEP = 8  # [token]
 WARM_UP_PASSES = 3  # before recording, so that every kernel has its workspace
 
 
+Pass = Callable[[], Tensor]
+Record = Callable[[Pass], tuple[Callable[[], None], Tensor]]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    graph: torch.cuda.CUDAGraph
-    x: ModelInput
+    x: ModelInput  # the memory that it reads
     rows: Tensor  # (B, R, D), overwritten by every replay
+    replay: Callable[[], None]
+
+
+class CudaRecorder:
+    """Records a pass as a CUDA graph. The graphs never run at once, so they share their memory."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool = None
+
+    def __call__(self, run: Pass) -> tuple[Callable[[], None], Tensor]:
+        """Return what replays the pass, and the tensor that it writes."""
+        side = torch.cuda.Stream(self._device)
+        side.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_PASSES):
+                run()
+        torch.cuda.current_stream(self._device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            rows = run()
+        self._pool = self._pool or graph.pool()
+        return graph.replay, rows
 
 
 def bucket(batch: int, prompt: int) -> tuple[int, int]:
@@ -57,15 +83,17 @@ class GraphCache:
         self,
         read_rows: Callable[[ModelInput], Tensor],
         config: ModelConfig,
+        record: Record,
+        *,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self._read_rows = read_rows
+        self._record_pass = record
         self._config = config
         self._device = device
         self._dtype = dtype
         self._recordings: dict[tuple[int, int], Recording] = {}
-        self._pool = None  # the recordings never run at once and share their memory
 
     def __call__(self, x: ModelInput) -> Tensor:
         """Return the rows (B, R, D) for `x`; the first call for a bucket records it."""
@@ -74,7 +102,7 @@ class GraphCache:
             self._recordings[size, prompt] = self._record(size, prompt)
         recording = self._recordings[size, prompt]
         copy_into(recording.x, fill(x, size, prompt, self._config.tokens.pad))
-        recording.graph.replay()
+        recording.replay()
         return recording.rows[: len(x)].clone()
 
     # Ordinary tensors, so that a recording made under inference mode may be refilled outside it.
@@ -82,17 +110,8 @@ class GraphCache:
     @torch.no_grad()
     def _record(self, size: int, prompt: int) -> Recording:
         x = example_input(self._config, [prompt] * size).to(self._device, self._dtype)
-        side = torch.cuda.Stream(self._device)
-        side.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP_PASSES):
-                self._read_rows(x)
-        torch.cuda.current_stream(self._device).wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            rows = self._read_rows(x)
-        self._pool = self._pool or graph.pool()
-        return Recording(graph=graph, x=x, rows=rows)
+        replay, rows = self._record_pass(lambda: self._read_rows(x))
+        return Recording(x=x, rows=rows, replay=replay)
 
 
 def copy_into(target: ModelInput, source: ModelInput) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from policy_server.model.cuda_graphs import GraphCache, bucket, fill
+from policy_server.model.cuda_graphs import CudaRecorder, GraphCache, bucket, fill
 from policy_server.model.dead_weights import live_config
 from policy_server.model.decision import Decision
 from policy_server.model.fused_llama import FusedLlama
@@ -52,7 +52,8 @@ class Engine:
                 self._compiled = torch.compile(self._read_rows, dynamic=False)
             if self.device.type == "cuda" if graphs is None else graphs:
                 read = self._compiled or self._read_rows
-                self._graphs = GraphCache(read, self.config, self.device, dtype)
+                recorder = CudaRecorder(self.device)
+                self._graphs = GraphCache(read, self.config, recorder, device=self.device, dtype=dtype)
 
     @torch.no_grad()
     def act(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from policy_server.model.cuda_graphs import BATCHES, bucket, fill
+from policy_server.model.cuda_graphs import BATCHES, GraphCache, bucket, fill
 from policy_server.model.engine import Engine
 from policy_server.model.example_input import example_input
 from policy_server.model.float8 import Float8Linear, quantise_rows
@@ -17,6 +17,8 @@ from policy_server.model.presets import MINIATURE, TINY
 from policy_server.model.sequence import attention_mask, read_rows
 from robot_contract.errors import ContractError
 
+torch.set_num_threads(1)  # for products this small a second thread costs more than it brings
+
 CONFIGS = {
     "tiny": TINY,
     "miniature": MINIATURE,
@@ -25,6 +27,11 @@ CONFIGS = {
     "autoregressive": replace(MINIATURE, mode="autoregressive", head="tokens"),
 }
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
@@ -95,7 +102,7 @@ def test_an_engine_merges_adapters():
         if name.endswith("lora_b"):
             torch.nn.init.normal_(parameter, std=0.1)
     x = example_input(MINIATURE, [9, 12])
-    assert torch.allclose(Engine(policy).act(x).actions, policy.act(x).actions, atol=2e-5)
+    assert torch.allclose(Engine(policy).act(x).actions, policy.act(x).actions, atol=2e-4)
 
 
 def test_quantised_rows_err_by_the_format_alone():
@@ -143,6 +150,49 @@ def test_a_filled_bucket_answers_as_what_it_was_filled_with():
     filled = fill(x, size, prompt, TINY.tokens.pad)
     assert (len(filled), filled.tokens.shape[1]) == (4, 16)
     assert torch.allclose(policy.act(filled).actions[:3], policy.act(x).actions, atol=5e-6)
+
+
+class ReplayingRecorder:
+    """Stands in for CUDA: a recording reads and writes the same memory at every replay."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+
+    def __call__(self, run):
+        self.recorded += 1
+        rows = run()
+        return lambda: rows.copy_(run()), rows
+
+
+@torch.no_grad()
+def test_recordings_are_made_once_per_bucket_and_answer_for_every_input_in_it():
+    policy = build_policy(TINY, seed=0).eval()
+    recorder = ReplayingRecorder()
+
+    def read_rows(x):
+        return policy.features(x).rows
+
+    cache = GraphCache(read_rows, TINY, recorder, device=torch.device("cpu"), dtype=torch.float32)
+    kept = []
+    for seed, prompts in enumerate(([9], [12], [9, 16, 12], [10, 11, 12, 13], [17], [9])):
+        x = example_input(TINY, prompts, seed=seed)
+        kept.append((cache(x), read_rows(x)))
+    assert recorder.recorded == 3  # (1, 16), (4, 16) and (1, 24)
+    for ours, expected in kept:  # an answer given is not overwritten by the next replay
+        assert ours.shape == expected.shape
+        assert torch.allclose(ours, expected, atol=5e-5)
+
+
+@torch.inference_mode()
+def test_a_recording_made_in_inference_mode_may_be_refilled_outside_it():
+    cache = GraphCache(
+        lambda x: x.pixels * 1.0, TINY, ReplayingRecorder(), device=torch.device("cpu"), dtype=torch.float32
+    )
+    cache(example_input(TINY, [9]))
+    x = example_input(TINY, [9], seed=1)
+    with torch.inference_mode(False), torch.no_grad():
+        outside = replace(x, **{k: getattr(x, k).clone() for k in ("pixels", "tokens", "mask", "proprio")})
+        assert torch.equal(cache(outside), x.pixels)
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from policy_server.model.policy import OftPolicy, build_policy
 from policy_server.model.presets import MINIATURE, OPENVLA_OFT_7B, TINY
 from robot_contract.errors import ContractError
 
+torch.set_num_threads(1)  # for products this small a second thread costs more than it brings
+
 
 @pytest.fixture(scope="module")
 def full() -> OftPolicy:

@@ -10,6 +10,8 @@ from policy_server.model.lora import LoraConfig, add_adapters
 from policy_server.model.policy import OftPolicy, build_policy
 from policy_server.model.presets import MINIATURE
 
+torch.set_num_threads(1)  # for products this small a second thread costs more than it brings
+
 LEARNER = replace(MINIATURE, film=True, positions_after_projector=True, heat_maps=2, position_targets=5)
 
 
