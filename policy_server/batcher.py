@@ -17,7 +17,8 @@ Stage = Literal["new", "preparing", "ready"]
 
 CREDIT_TURNS = 2  # how far a session that got nothing may run ahead of the others, in turns
 PROBE_SECONDS = 0.5  # without a batch for so long, one hopeless observation is tried: the fit may be wrong
-PREPARED_BATCHES = 2  # how many full batches of prepared observations may wait
+PREPARED_BATCHES = 2  # how many full batches of prepared observations may wait when the model is soon free
+PREPARED_EARLY = 0.5  # the same while it is not: most of them would be superseded before their turn
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,11 +103,12 @@ class Batcher(Generic[Work]):
         self._waiting.pop(session, None)
         self._turns.pop(session, None)
 
-    def take_for_preparation(self, *, now: float) -> list[Ticket[Work]]:
+    def take_for_preparation(self, *, now: float, soon_free: bool = True) -> list[Ticket[Work]]:
         """Observations to decode now, the most urgent first; the caller reports each with `prepared`."""
         stages = [entry.stage for entry in self._waiting.values()]
         new = stages.count("new")
-        room = PREPARED_BATCHES * self.max_batch - (len(stages) - new)
+        batches = PREPARED_BATCHES if soon_free else PREPARED_EARLY
+        room = max(1, int(batches * self.max_batch)) - (len(stages) - new)
         if room <= 0 or new == 0:
             return []
         chosen = [entry for entry in self._in_order(now)[0] if entry.stage == "new"][:room]

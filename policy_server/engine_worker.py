@@ -11,22 +11,27 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import numpy as np
-
-from policy_server.admission import check_observation, check_pictures
+from policy_server.batch_run import (
+    BatchResult,
+    BatchRun,
+    chunk_for,
+    forward_now,
+    prepare_now,
+    refusal_for,
+)
 from policy_server.batcher import Rejection, Ticket, superseded
 from policy_server.metrics import Metrics
 from policy_server.policies import Policies, PolicyVersion
 from policy_server.request import Answer, Arrival, Request
-from robot_contract.messages import ActionChunk, Refusal, RefusalReason, Timings
-from robot_contract.policy_contract import ACTION_WIDTH
-from robot_contract.pose import Vector
+from robot_contract.messages import ActionChunk, Refusal, RefusalReason
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 TIMER_SLACK = 1e-4  # [s]
+SHORTEST_LEAD = 0.005  # [s] before the model is free, for preparing its next batch
+LEAD_MARGIN = 2.0  # times the expected time of preparing a whole batch
 
 
 class EngineWorker:
@@ -34,6 +39,7 @@ class EngineWorker:
         self._policies = policies
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
+        self._decode_threads = decode_threads
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._running: PolicyVersion | None = None
@@ -118,9 +124,15 @@ class EngineWorker:
                     self._start(version, batch, now)
                     break
         for version in waiting:
-            for ticket in version.batcher.take_for_preparation(now=now):
+            soon_free = self._free_at_from(now) - now <= self._preparation_lead(version)
+            for ticket in version.batcher.take_for_preparation(now=now, soon_free=soon_free):
                 self._pool.submit(self._prepare, version, ticket)
         self._set_timer(waiting, now)
+
+    def _preparation_lead(self, version: PolicyVersion) -> float:
+        """How long before the model is free its next batch must begin to be prepared [s]."""
+        work = version.preparation_seconds * version.batcher.max_batch / self._decode_threads
+        return max(SHORTEST_LEAD, LEAD_MARGIN * work)
 
     def _set_timer(self, waiting: Sequence[PolicyVersion], now: float) -> None:
         expiries = [expiry for version in waiting if (expiry := version.batcher.next_expiry()) is not None]
@@ -150,7 +162,7 @@ class EngineWorker:
         """In the pool: decode one observation, then tell the loop."""
         refusal: tuple[RefusalReason, str] | None = None
         try:
-            _prepare_now(version, ticket.work)
+            prepare_now(version, ticket.work)
         except ValueError as error:
             refusal = ("invalid", str(error))
         except Exception:
@@ -162,6 +174,7 @@ class EngineWorker:
         self, version: PolicyVersion, ticket: Ticket[Request], refusal: tuple[RefusalReason, str] | None
     ) -> None:
         if refusal is None:
+            version.note_preparation(ticket.work.preprocess)
             version.batcher.prepared(ticket)
         else:
             self._give_up(version, ticket, *refusal)
@@ -177,24 +190,37 @@ class EngineWorker:
         self._running = version
         self._free_at = now + version.batcher.cost.bound(len(batch))
         version.last_run_at = now
-        self._in_background(self._run(version, batch, now))
+        lead = max(self._preparation_lead(other) for other in self._policies.versions())
+        self._loop.call_later(max(0.0, self._free_at - now - lead), self._pump)
+        self._engine.submit(self._forward, BatchRun(version=version, batch=batch, started_at=now))
 
-    async def _run(self, version: PolicyVersion, batch: list[Ticket[Request]], started_at: float) -> None:
-        prepared = [ticket.work.prepared for ticket in batch]
+    def _forward(self, run: BatchRun) -> None:
+        """On the engine's thread: run a batch, then tell the loop."""
+        result = None
         try:
-            chunks, seconds = await self._loop.run_in_executor(self._engine, _forward_now, version, prepared)
+            result = forward_now(run)
         except Exception:
-            log.exception("a batch of %d for %s failed", len(batch), version.name)
+            log.exception("a batch of %d for %s failed", len(run.batch), run.version.name)
+        self._loop.call_soon_threadsafe(self._finished, run, result)
+
+    def _finished(self, run: BatchRun, result: BatchResult | None) -> None:
+        version = run.version
+        if result is not None:
+            self._account(version, len(run.batch), result.seconds)
+        self._running = None
+        self._pump()  # the next batch first: the model must not wait for the answers of this one
+        if result is None:
             sentence = "the model failed on this batch; see the server's log"
             self._reject(
-                version, [Rejection(ticket=ticket, reason="internal", sentence=sentence) for ticket in batch]
+                version, [Rejection(ticket=t, reason="internal", sentence=sentence) for t in run.batch]
             )
         else:
-            self._account(version, len(batch), seconds)
-            for ticket, actions in zip(batch, chunks, strict=True):
-                self._answer(version, ticket, actions, started_at, seconds, len(batch))
-        self._running = None
-        self._pump()
+            now = time.monotonic()
+            for index, ticket in enumerate(run.batch):
+                self._deliver(version, ticket, chunk_for(run, result, index, now=now), now)
+        self._in_background(self._tell_idle())
+
+    async def _tell_idle(self) -> None:
         async with self._idle:
             self._idle.notify_all()
 
@@ -205,46 +231,10 @@ class EngineWorker:
         self._metrics.cost.labels(version.name, "a").set(cost.a)
         self._metrics.cost.labels(version.name, "b").set(cost.b)
 
-    def _answer(
-        self,
-        version: PolicyVersion,
-        ticket: Ticket[Request],
-        actions: Vector,
-        started_at: float,
-        seconds: float,
-        batch_size: int,
-    ) -> None:
-        now = time.monotonic()
-        request = ticket.work
-        timings = Timings(
-            queue=max(0.0, started_at - ticket.arrived_at - request.preprocess),
-            preprocess=request.preprocess,
-            model=seconds,
-            total=now - ticket.arrived_at,
-            batch_size=batch_size,
-        )
-        reply = ActionChunk(
-            session=request.arrival.session,
-            sequence=request.arrival.sequence,
-            observed_at=request.arrival.observed_at,
-            actions=actions,
-            interface_digest=version.interface_digest,
-            policy_digest=version.policy_digest,
-            timings=timings,
-        )
-        self._deliver(version, ticket, reply, now)
-
     def _reject(self, version: PolicyVersion, rejections: Sequence[Rejection[Request]]) -> None:
         now = time.monotonic()
         for rejection in rejections:
-            arrival = rejection.ticket.work.arrival
-            reply = Refusal(
-                session=arrival.session,
-                sequence=arrival.sequence,
-                reason=rejection.reason,
-                sentence=rejection.sentence,
-            )
-            self._deliver(version, rejection.ticket, reply, now)
+            self._deliver(version, rejection.ticket, refusal_for(rejection), now)
 
     def _deliver(
         self, version: PolicyVersion, ticket: Ticket[Request], reply: ActionChunk | Refusal, now: float
@@ -262,25 +252,3 @@ class EngineWorker:
                 policy=version.name,
             )
         )
-
-
-def _prepare_now(version: PolicyVersion, request: Request) -> None:
-    if request.closed:
-        return
-    started_at = time.perf_counter()
-    observation = request.arrival.read()
-    check_observation(observation, version.contract)
-    check_pictures(observation)
-    request.prepared = version.model.prepare(observation)
-    request.preprocess = time.perf_counter() - started_at
-
-
-def _forward_now(version: PolicyVersion, prepared: Sequence[Any]) -> tuple[Sequence[Vector], float]:
-    started_at = time.perf_counter()
-    chunks = version.model.forward(prepared)
-    seconds = time.perf_counter() - started_at
-    expected = (version.contract.chunk_length, ACTION_WIDTH)
-    for actions in chunks:
-        assert actions.shape == expected, f"chunk has shape {actions.shape}, expected {expected}"
-        assert np.isfinite(actions).all(), "chunk has values that are not finite"
-    return chunks, seconds

@@ -32,6 +32,10 @@ class PolicyVersion:
         self.policy_digest = model.contract.policy_digest
         self.batcher: Batcher[Request] = Batcher(cost=cost, max_batch=max_batch, max_waiting=max_waiting)
         self.last_run_at = 0.0  # [s] start of its newest batch
+        self.preparation_seconds = 0.0  # running mean of one observation
+
+    def note_preparation(self, seconds: float) -> None:
+        self.preparation_seconds += 0.05 * (seconds - self.preparation_seconds)
 
 
 @dataclass(kw_only=True, eq=False)

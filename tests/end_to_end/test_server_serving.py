@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import queue
 import re
 import signal
 import subprocess
@@ -139,18 +140,21 @@ def test_a_refusal_on_the_stream_leaves_it_open(server: ServerProcess) -> None:
             "did you mean 'stand-in'",
         ),
     ]
+    outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     with grpc.insecure_channel(server.address) as channel:
         call = channel.stream_stream("/touchdown.v1.PolicyService/Stream")
-        messages = [data for data, _, _ in cases] + [good]
-        replies = [
-            wire.stream_reply_from_wire(wire.decode(pb.StreamReply, data))
-            for data in call(iter(messages), timeout=10)
-        ]
-    for (_, reason, sentence), reply in zip(cases, replies[:-1], strict=True):
-        assert isinstance(reply, Refusal)
-        assert reply.reason == reason
-        assert sentence in reply.sentence
-    assert isinstance(replies[-1], ActionChunk), "the client had finished sending, and is still answered"
+        incoming = call(iter(outgoing.get, None), timeout=10)
+        for data, reason, sentence in cases:
+            outgoing.put(data)
+            reply = wire.stream_reply_from_wire(wire.decode(pb.StreamReply, next(incoming)))
+            assert isinstance(reply, Refusal)
+            assert reply.reason == reason
+            assert sentence in reply.sentence
+        outgoing.put(good)
+        outgoing.put(None)
+        (last,) = incoming
+    reply = wire.stream_reply_from_wire(wire.decode(pb.StreamReply, last))
+    assert isinstance(reply, ActionChunk), "the client had finished sending, and is still answered"
 
 
 def test_single_calls_are_refused_with_a_status_and_a_sentence(server: ServerProcess) -> None:

@@ -149,6 +149,14 @@ def test_only_what_two_batches_can_use_is_prepared() -> None:
     assert batcher.take_for_preparation(now=0.0) == []
 
 
+def test_while_the_model_is_busy_only_half_a_batch_is_prepared() -> None:
+    batcher = make_batcher(max_batch=4)
+    for i in range(10):
+        batcher.submit(ticket(f"s{i}"), now=0.0, engine_free_at=0.0)
+    assert len(batcher.take_for_preparation(now=0.0, soon_free=False)) == 2
+    assert len(batcher.take_for_preparation(now=0.0, soon_free=True)) == 6
+
+
 def test_a_fit_that_refuses_everybody_is_tried_again() -> None:
     """A stall during warm-up must not make a server that answers nobody for ever."""
     batcher: Batcher[None] = Batcher(cost=BatchCost([(1, 5.0)]), max_batch=4, max_waiting=4)
