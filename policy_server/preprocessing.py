@@ -98,6 +98,13 @@ class Preprocessor:
         tokens = self._prompts.get(instruction)
         if tokens is None:
             tokens = tuple(self._tokenizer.encode(prompt_for(instruction, self._contract.prompt_template)))
+            room = (
+                self._config.language.max_positions - self._config.prefix_length - self._config.action_slots
+            )
+            if len(tokens) > room:  # here, where it costs one observation, and not its whole batch
+                raise WireError(
+                    f"instruction: expected a prompt of at most {room} tokens, found {len(tokens)}"
+                )
             if len(self._prompts) >= 1000:  # instructions come from outside: never remember without end
                 self._prompts.clear()
             self._prompts[instruction] = tokens

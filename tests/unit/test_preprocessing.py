@@ -17,6 +17,7 @@ from policy_server.image_resampling import (
     lanczos3_matrix,
     resize_lanczos3,
 )
+from policy_server.model.model_input import check_input
 from policy_server.model.presets import OPENVLA_OFT_7B, TINY
 from policy_server.model.tokenizer import word_tokenizer
 from policy_server.preprocessing import (
@@ -199,6 +200,15 @@ def test_a_grey_picture_is_refused() -> None:
     image = CameraImage(jpeg=encoded.getvalue(), width=96, height=96, exposed_at=0.0)
     with pytest.raises(WireError, match="expected a colour JPEG"):
         decode_picture(image, square_camera("external"))
+
+
+def test_an_instruction_too_long_for_the_model_is_refused_alone() -> None:
+    prepare = preprocessor("external")
+    long = dataclasses.replace(observation("external"), instruction="xyzzy " * 400)
+    with pytest.raises(WireError, match=r"instruction: expected a prompt of at most \d+ tokens, found \d+"):
+        prepare.decode(long)
+    longest = dataclasses.replace(long, instruction="xyzzy " * 60)
+    check_input(prepare.prepare([longest]), dataclasses.replace(TINY, cameras=1))
 
 
 def test_the_prompt_is_lower_case_and_filled_once() -> None:
