@@ -34,7 +34,7 @@ class EnginePolicy:
             device=parameter.device,
             dtype=parameter.dtype,
         )
-        self._engine = Engine(policy, device=parameter.device, dtype=parameter.dtype)
+        self._engine = Engine(policy, device=self.device, dtype=self._dtype, consume=True)
 
     @property
     def largest_batch(self) -> int | None:

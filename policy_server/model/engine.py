@@ -1,7 +1,7 @@
 """The policy as it is served: nothing dead, products joined, on a GPU one CUDA graph per input bucket.
 
 Same weights, same answers: equal to the plain policy within rounding, except with 8-bit linears, which are an
-option. The engine owns a copy of the weights, adapters merged. Autoregressive policies run as they are.
+option. The engine owns its weights, adapters merged. Autoregressive policies run as they are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Engine:
         dtype: torch.dtype = torch.float32,
         float8: bool = False,
         graphs: bool | None = None,  # None: on a CUDA device
+        consume: bool = False,  # take the policy's weights instead of copying them; it is empty afterwards
         compiled: bool = False,  # torch.compile each bucket when it is first seen
     ) -> None:
         self.config = live_config(policy.config)
@@ -37,9 +38,12 @@ class Engine:
         self._float8 = float8
         self._policy = OftPolicy.on_meta(self.config)
         theirs = merged_state(policy)
+        if consume:
+            policy.to("meta")
         self._policy.adopt(
-            {key: theirs[key].to(device, dtype, copy=True) for key in self._policy.state_dict()}
+            {key: theirs.pop(key).to(device, dtype, copy=not consume) for key in self._policy.state_dict()}
         )
+        del theirs
         self._policy.eval().requires_grad_(False)
         self._llama = None
         self._compiled = None

@@ -95,6 +95,17 @@ def test_an_engine_owns_its_weights_until_told():
     assert torch.allclose(after, policy.act(x).actions, atol=1e-6)
 
 
+def test_an_engine_may_consume_the_policy():
+    policy = build_policy(MINIATURE, seed=0).eval()
+    x = example_input(MINIATURE, [9])
+    before = policy.act(x).actions
+    memory = policy.projector.fc1.weight.data_ptr()
+    engine = Engine(policy, consume=True)
+    assert torch.allclose(engine.act(x).actions, before, atol=1e-6)
+    assert engine._policy.projector.fc1.weight.data_ptr() == memory
+    assert all(parameter.is_meta for parameter in policy.parameters())
+
+
 def test_an_engine_merges_adapters():
     policy = build_policy(MINIATURE, seed=0).eval()
     add_adapters(policy, LoraConfig(rank=4))
