@@ -24,7 +24,9 @@ class Motion:
 
 
 def step_between(a: Pose, b: Pose) -> Vector:
-    """(2, 3) how far b is from a [m, rad]."""
+    """(2, 3) how far b is from a [m, rad]; exactly zero for equal poses."""
+    if a == b:
+        return np.zeros((2, 3))
     return np.array([b.position - a.position, rotation_between(a, b)])
 
 
