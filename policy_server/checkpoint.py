@@ -99,11 +99,12 @@ def save_checkpoint(
     dtype: torch.dtype = torch.float32,
     shard_bytes: int = SHARD_BYTES,
     source: str = "the weights",
+    device: str = "cpu",
 ) -> Checkpoint:
     """Write a new checkpoint folder and open it; on any error there is no folder.
 
     `tensors` is asked for one tensor at a time; `source` names where they come from in errors. The contract's
-    `weights_digest` is set here, and the golden chunk is made here, from what was written.
+    `weights_digest` is set here, and the golden chunk is made here, on `device`, from what was written.
     """
     check_widths(contract, config)
     with new_folder(path) as partial:
@@ -114,8 +115,8 @@ def save_checkpoint(
         _write_json(partial / REPORT_FILE, report)
         contract = dataclasses.replace(contract, weights_digest=weights_digest(partial))
         (partial / CONTRACT_FILE).write_text(contract_to_json(contract), encoding="utf-8")
-        save_golden(make_golden(partial, contract, config, tokenizer), partial)
-    return open_checkpoint(path)
+        save_golden(make_golden(partial, contract, config, tokenizer, device=device), partial)
+    return open_checkpoint(path, verify_digest=False)  # it was taken from these files a moment ago
 
 
 def open_checkpoint(path: Path, *, verify_digest: bool = True) -> Checkpoint:

@@ -16,6 +16,7 @@ from policy_server.model.model_input import ModelInput
 from policy_server.model.policy import OftPolicy
 from policy_server.preprocessing import Tokenizer
 from policy_server.weights import read_tensors, weight_files
+from robot_contract.errors import ContractError, PolicyUnavailable
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Vector
 
@@ -26,18 +27,23 @@ _FLOORS = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.06}
 _LOGIT_NOISE = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.3}  # bins this near to the best may win
 
 
-def make_golden(folder: Path, contract: PolicyContract, config: ModelConfig, tokenizer: Tokenizer) -> Golden:
+def make_golden(
+    folder: Path, contract: PolicyContract, config: ModelConfig, tokenizer: Tokenizer, *, device: str = "cpu"
+) -> Golden:
     """In float32 where that is cheap, with the distance of bfloat16 measured; else as stored."""
     observation = golden_observation(contract)
 
     def load(dtype: torch.dtype | None) -> EagerPolicy:
         policy = OftPolicy.on_meta(config)
-        policy.adopt(dict(read_tensors(folder, dtype=dtype, mapped=True)))
+        policy.adopt(dict(read_tensors(folder, device=device, dtype=dtype, mapped=True)))
         return EagerPolicy(contract, policy.without_auxiliary(), tokenizer)
 
     is_small = sum(file.stat().st_size for file in weight_files(folder)) <= SMALL_MODEL_BYTES
     eager = load(torch.float32 if is_small else None)
-    actions = eager.predict(observation)
+    try:
+        actions = eager.predict(observation)
+    except PolicyUnavailable as error:
+        raise ContractError(f"these weights cannot be saved as a policy: {error}") from None
     made_in = str(next(eager.policy.parameters()).dtype).removeprefix("torch.")
     nearest = {dtype: max(floor, _FLOORS[made_in]) for dtype, floor in _FLOORS.items()}
     tolerance = {dtype: _physical(np.full(7, floor), contract) for dtype, floor in nearest.items()}
@@ -75,10 +81,10 @@ def _rivals(eager: EagerPolicy, x: ModelInput, noise: float) -> Vector:
     with torch.inference_mode():
         said = policy.distribution(policy.features(x).rows)
         assert isinstance(said, BinDistribution), "a token head says bins"
-        bins = torch.arange(said.log_probs.shape[-1])
+        bins = torch.arange(said.log_probs.shape[-1], device=said.log_probs.device)
         distance = (said.actions(bins) - said.actions(said.mode()).unsqueeze(-1)).abs()
         near = said.log_probs >= said.log_probs.amax(dim=-1, keepdim=True) - noise
-        return torch.where(near, distance, 0.0).amax(dim=(0, 1, 3)).to(torch.float64).numpy()
+        return torch.where(near, distance, 0.0).amax(dim=(0, 1, 3)).to("cpu", torch.float64).numpy()
 
 
 def _all_bins(dtype: str, made_in: str) -> Vector:

@@ -43,6 +43,8 @@ class Convert:
     """Actions in a chunk; by default the robot's (libero 8, bridge 5, maniskill-put-on 8), 1 for openvla."""
     crop_area: float | None = None
     """Part of the picture that is kept; by default 0.9, and 1 for openvla."""
+    device: str = "cpu"
+    """Where the golden chunk is computed: cpu, cuda or cuda:N. A large model is faster on a GPU."""
     base: Path | None = None
     """Folder of the base model, when SRC holds a LoRA adapter alone."""
 
@@ -72,7 +74,7 @@ def convert_command(command: Convert, say: Callable[[str], object]) -> None:
         f"actions   {config.chunk_length} of {contract.step_period:g} s, {contract.reference}, each up to "
         f"{contract.max_translation_per_step:g} m and {contract.max_rotation_per_step:g} rad"
     )
-    checkpoint = run_conversion(conversion, command.dst, dtype=DTYPES[command.dtype])
+    checkpoint = run_conversion(conversion, command.dst, dtype=DTYPES[command.dtype], device=command.device)
     say(f"policy    {checkpoint.contract.policy_digest}")
     say(f"wrote     {command.dst}")
 

@@ -203,6 +203,7 @@ def run_conversion(
     *,
     dtype: torch.dtype = torch.bfloat16,
     shard_bytes: int = SHARD_BYTES,
+    device: str = "cpu",
 ) -> Checkpoint:
     """Write the checkpoint folder; on any error there is none."""
     tokenizer = PromptTokenizer.load(conversion.tokenizer, conversion.config.tokens)
@@ -221,4 +222,5 @@ def run_conversion(
         report=report,
         dtype=dtype,
         shard_bytes=shard_bytes,
+        device=device,
     )
