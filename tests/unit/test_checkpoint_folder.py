@@ -353,7 +353,7 @@ def test_weights_that_do_not_fit_the_model_are_never_saved(tmp_path: Path) -> No
 def test_weights_that_answer_with_no_number_are_never_saved(tmp_path: Path) -> None:
     tensors = build_policy(SMALL, seed=3).state_dict()
     tensors["action_head.model.fc2.bias"].fill_(float("nan"))
-    with pytest.raises(ContractError, match="cannot be saved as a policy: .*not finite"):
+    with pytest.raises(ContractError, match=r"cannot be saved as a policy: .*not finite"):
         save(tmp_path / "c", tensors=tensors.items())
     assert list(tmp_path.iterdir()) == []
 
