@@ -1,4 +1,4 @@
-"""Weights that published checkpoints carry and no answer depends on: found, named, left out.
+"""Weights that published checkpoints carry and no answer depends on: found and named.
 
 The last block of each vision tower, both final norms, SigLIP's attention pool, the language head under a
 continuous action head, and the training-only heads.
@@ -29,8 +29,3 @@ def dead_keys(config: ModelConfig) -> list[str]:
     """Return the names of the weights that are never read, in the order of the state dict."""
     live = OftPolicy.on_meta(live_config(config)).state_dict()
     return [key for key in OftPolicy.on_meta(config).state_dict() if key not in live]
-
-
-def without_dead_weights(policy: OftPolicy) -> OftPolicy:
-    """Return the policy with the same answers and only the weights they need, shared with the original."""
-    return policy.restricted_to(live_config(policy.config))
