@@ -10,11 +10,12 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from robot_bridge.devices import Picture
 from robot_bridge.scene.catalogue import Thing, catalogue
 from robot_bridge.scene.parts import Part
 from robot_bridge.scene.scene import CameraOffset, Light, Placement, Scene
 from robot_bridge.scene.textures import draw_texture
-from robot_bridge.twin.settings import PHYSICS_PERIOD, CameraSettings
+from robot_bridge.twin.settings import PHYSICS_PERIOD, CameraSettings, Poster
 from robot_contract.pose import Pose, matrix_from_quaternion, quaternion_from_matrix
 
 _KIND = {
@@ -29,12 +30,16 @@ _TABLE_HALF = (0.62, 0.75, 0.025)
 _FLOOR = -0.75  # [m]
 _ROLLING = (0.01, 0.0003)  # torsional and rolling friction of things [m]
 _PART_TEXTURE = 128  # [px] side of a part's texture
+_PIXEL = 1.4e-6  # [m], any size of a sensor's pixel: only ratios count
+_SHEET = 0.002  # [m] thickness of a poster
 GAP = 0.0005  # [m] above the table when placed
 
 ARM_XML = files("robot_bridge.twin").joinpath("fr3.xml")
 
 
-def build_cell(scene: Scene, cameras: dict[str, CameraSettings]) -> mujoco.MjModel:
+def build_cell(
+    scene: Scene, cameras: dict[str, CameraSettings], posters: tuple[Poster, ...] = ()
+) -> mujoco.MjModel:
     """The world of a scene; bodies of things have their catalogue names."""
     spec: Any = mujoco.MjSpec.from_string(ARM_XML.read_text(encoding="utf-8"))
     spec.option.timestep = PHYSICS_PERIOD
@@ -50,14 +55,13 @@ def build_cell(scene: Scene, cameras: dict[str, CameraSettings]) -> mujoco.MjMod
     offsets = {"external": scene.external_camera, "wrist": scene.wrist_camera}
     for name, camera in cameras.items():
         _add_camera(spec, name, camera, offsets.get(name))
+    for number, poster in enumerate(posters):
+        _add_poster(spec, f"poster{number}", poster)
     return spec.compile()
 
 
-def _texture(spec: Any, name: str, seed: int = 0) -> None:
-    """Add texture and material `name` once."""
-    if spec.material(name) is not None:
-        return
-    picture = draw_texture(name, seed=seed)
+def _flat(spec: Any, name: str, picture: Picture) -> None:
+    """Add a texture and a material `name` of it."""
     texture = spec.add_texture(
         name=name,
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -131,7 +135,7 @@ def _add_light(spec: Any, light: Light) -> None:
 
 def _add_table(spec: Any, texture: str) -> None:
     world = spec.worldbody
-    _texture(spec, texture)
+    _flat(spec, texture, draw_texture(texture))
     spec.material(texture).texrepeat = [2, 2]
     world.add_geom(
         name="table",
@@ -200,6 +204,32 @@ def _add_camera(spec: Any, name: str, camera: CameraSettings, offset: CameraOffs
     # MuJoCo's cameras look along -z with y up.
     rotation = matrix_from_quaternion(pose.quaternion) @ np.diag([1.0, -1.0, -1.0])
     x, y, z, w = quaternion_from_matrix(rotation).tolist()
-    parent.add_camera(
+    made = parent.add_camera(
         name=name, pos=pose.position, quat=[w, x, y, z], fovy=float(np.rad2deg(camera.vertical_field_of_view))
+    )
+    if camera.measured_intrinsics is not None:
+        fx, fy, cx, cy = camera.measured_intrinsics
+        made.resolution = [camera.width, camera.height]
+        made.sensor_size = [_PIXEL * camera.width, _PIXEL * camera.height]
+        made.focal_pixel = [fx, fy]
+        made.principal_pixel = [0.5 * (camera.width - 1) - cx, cy - 0.5 * (camera.height - 1)]
+
+
+def _add_poster(spec: Any, name: str, poster: Poster) -> None:
+    _flat(spec, name, poster.picture)
+    half = np.array([poster.width / 2, poster.height / 2, _SHEET / 2])
+    turn = Pose(position=half, quaternion=np.array([1.0, 0.0, 0.0, 0.0]))  # its printed side towards -z
+    pose = poster.mount_from_sheet @ turn
+    x, y, z, w = pose.quaternion.tolist()
+    parent = spec.worldbody if poster.mount == "base" else spec.body("flange")
+    parent.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=half,
+        pos=pose.position,
+        quat=[w, x, y, z],
+        material=name,
+        mass=0.0,
+        contype=0,
+        conaffinity=0,
+        group=1,
     )

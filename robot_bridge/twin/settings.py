@@ -3,12 +3,16 @@
 The defaults are the cell that the demo shows; a rig or a test replaces single fields.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from robot_bridge.devices import Picture
+from robot_contract.calibration import CameraCalibration
 from robot_contract.pose import Pose, quaternion_from_matrix
+
+Intrinsics = tuple[float, float, float, float]  # fx, fy, cx, cy [px]; whole numbers are pixel centres
 
 PHYSICS_PERIOD = 0.001  # [s], the arm's own control rate
 
@@ -34,6 +38,9 @@ class CameraSettings:
     width: int = 640  # [px]
     height: int = 480  # [px]
     vertical_field_of_view: float = 0.7417  # [rad]; 42.5 degrees, a focal length of 617 px at 480 rows
+    measured_intrinsics: Intrinsics | None = (
+        None  # of a calibration, at this size; instead of the field of view
+    )
     frame_rate_hz: float = 30.0
     latency: float = 0.035  # [s] from exposure to delivery
     latency_jitter: float = 0.003  # [s] standard deviation, cut at two
@@ -43,10 +50,26 @@ class CameraSettings:
     noise: float = 2.0  # standard deviation [grey levels of 255]
     shadows: bool = False  # looks better, and a picture takes several times as long
 
-    def intrinsics(self) -> tuple[float, float, float, float]:
-        """fx, fy, cx, cy [px]; square pixels, centred."""
+    def intrinsics(self) -> Intrinsics:
+        """As measured; else square pixels of the field of view, centred."""
+        if self.measured_intrinsics is not None:
+            return self.measured_intrinsics
         focal = 0.5 * self.height / np.tan(0.5 * self.vertical_field_of_view)
         return float(focal), float(focal), 0.5 * (self.width - 1), 0.5 * (self.height - 1)
+
+    def calibrated(self, calibration: CameraCalibration) -> "CameraSettings":
+        """The same camera with the size, intrinsics, pose and latency that were measured; no distortion."""
+        fx, fy = calibration.matrix[0, 0], calibration.matrix[1, 1]
+        cx, cy = calibration.matrix[0, 2], calibration.matrix[1, 2]
+        return replace(
+            self,
+            mount=calibration.parent,
+            mount_from_camera=calibration.parent_from_camera,
+            width=calibration.width,
+            height=calibration.height,
+            measured_intrinsics=(float(fx), float(fy), float(cx), float(cy)),
+            latency=calibration.latency,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,9 +131,21 @@ _WRIST_CAMERA = _wrist_camera()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Poster:
+    """A stiff printed sheet, such as a calibration board: to be seen, not to be felt."""
+
+    mount: Literal["base", "flange"]
+    mount_from_sheet: Pose  # origin at the picture's upper left corner, x right, y down, z into the sheet
+    width: float  # [m]
+    height: float  # [m]
+    picture: Picture
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TwinSettings:
     clock: Literal["real", "stepped"] = "real"
     arm: ArmSettings = field(default_factory=ArmSettings)
     gripper: GripperSettings = field(default_factory=GripperSettings)
     cameras: dict[str, CameraSettings] = field(default_factory=_default_cameras)
+    posters: tuple[Poster, ...] = ()
     gl: Literal["auto", "egl", "osmesa"] = "auto"  # what draws the pictures

@@ -42,7 +42,7 @@ class TwinWorld:
     def __init__(self, scene: Scene, settings: TwinSettings | None = None) -> None:
         self.settings = settings or TwinSettings()
         arm, gripper, cameras = self.settings.arm, self.settings.gripper, self.settings.cameras
-        model = build_cell(scene, cameras)
+        model = build_cell(scene, cameras, self.settings.posters)
         start = start_joints(model, scene.start)
         physics = self._physics = Physics(model, arm, gripper, start, gripper.largest_width)
         pace_of: type[SteppedPace | RealPace] = SteppedPace if self.settings.clock == "stepped" else RealPace
@@ -65,7 +65,7 @@ class TwinWorld:
 
     def reset(self, scene: Scene) -> None:
         """Build this scene and begin anew in it; time goes on, faults of the arm and of tests are gone."""
-        model = build_cell(scene, self.settings.cameras)
+        model = build_cell(scene, self.settings.cameras, self.settings.posters)
         start = start_joints(model, scene.start)
         with self._physics.lock:
             self.faults.clear()
