@@ -62,7 +62,7 @@ class Conduct:
         self._posture: Vector = read_only(rig.limits.nominal_posture)
         self._is_at_rest = True
         self._hold_since: float | None = None
-        self._pressing_since: float | None = None  # on a wall, a keep-out, the leash
+        self._pressing = 0.0  # [s] against a wall, a keep-out, the leash, less the time without
         self._cleared_at = float("-inf")
         self._to_answer: list[tuple[Future[str], str]] = []
         self._standing_fault = ""  # what a device reports since earlier ticks
@@ -201,9 +201,12 @@ class Conduct:
                 self._end_trial(why, now)
         if state is State.FAULT and before.state is not State.FAULT:
             _log.error("FAULT: %s", why)
-        self._hold_since = self._pressing_since = None
-        if state is State.RUNNING:
-            self._set_out(now)
+        self._hold_since = None
+        if state is not State.RUNNING:
+            return
+        if before.state is State.ARMED:
+            self._pressing = 0.0
+        self._set_out(now)
 
     def _set_out(self, now: float) -> None:
         if self._goal is not None:
@@ -289,12 +292,10 @@ class Conduct:
             self.event("watchdog", why, now)
 
     def _mind_pressing(self, verdict: Verdict, why: str, now: float) -> None:
-        if not presses_on(verdict.codes):
-            self._pressing_since = None
-            return
-        self._pressing_since = now if self._pressing_since is None else self._pressing_since
+        tick = self._rig.tick_period
+        self._pressing = max(self._pressing + (tick if presses_on(verdict.codes) else -tick), 0.0)
         longest = self._rig.watchdogs.longest_clamp
-        if not now - self._pressing_since <= longest:
+        if not self._pressing <= longest:
             self.event("fault", f"pressed against a limit for more than {longest:g} s: {why}", now)
 
     def _mind_the_end(self, memory: Memory, now: float) -> None:

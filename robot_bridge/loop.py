@@ -115,7 +115,7 @@ class ControlLoop:
         return self.modes.state not in (State.IDLE, State.FAULT) or not self.is_at_rest
 
     def _judge(self, sensed: Sensed, proposal: Proposal | None, now: float) -> Judged:
-        if not self._is_tracking(sensed):
+        if not self._is_tracking(sensed) and not sensed.device_fault:
             self._memory = Memory.at_rest(sensed.arm, now - self.rig.tick_period)
         before, stopping = self._memory, self.modes.state is State.FAULT
         target, verdict, self._memory = filter_action(

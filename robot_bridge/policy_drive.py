@@ -54,7 +54,10 @@ class PolicyDrive:
         self._flange_from_tcp = trial.contract.flange_from_tcp
         self._tcp_from_flange = trial.contract.flange_from_tcp.inverse()
         self._schedule = ChunkSchedule(
-            trial.contract, arm_latency=rig.arm.latency, gripper_latency=rig.gripper.latency
+            trial.contract,
+            rig.limits.profile,
+            arm_latency=rig.arm.latency,
+            gripper_latency=rig.gripper.latency,
         )
         self._measured: History[MeasuredState] = History(interpolate_state)
         self._sent: History[Pose] = History(interpolate)

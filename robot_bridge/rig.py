@@ -69,7 +69,7 @@ class WatchdogRig:
     camera_margin: float  # [s] beyond latency + 2 frame periods
     chunk: float  # [s] past the last valid target
     longest_hold: float  # [s] a HOLD that lasts longer becomes HOLDING
-    longest_clamp: float  # [s] without a PASS between; then it is a fault of the policy
+    longest_clamp: float  # [s] more against a wall than not; then it is a fault of the policy
     missed_ticks: int  # so many in a row stop the policy
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from robot_bridge.blend import Curve, blend_into
 from robot_bridge.plan import plan_chain
 from robot_bridge.reanchored import ReanchoredChunk
+from robot_bridge.safety import Profile
 from robot_contract.messages import ActionChunk
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Pose, angle_between, distance_between
@@ -18,6 +19,7 @@ from robot_contract.pose import Pose, angle_between, distance_between
 # When the sent pose stands on the last target, so that the next chain may begin there.
 _SETTLED_DISTANCE = 0.0005  # [m]
 _SETTLED_ANGLE = 0.002  # [rad]
+_SETTLING_SECONDS = 1.0  # longer than this nobody waits: a limit may keep the sent pose trembling for good
 _SETTLED_SECONDS = 0.05  # a sent pose that overshoots stands for an instant only, where it turns back
 _SETTLED_SPEED = 0.002  # [m/s] or [rad/s]; a wall may keep the sent pose away from its target for good
 
@@ -31,14 +33,18 @@ class PolicyTarget:
 
 
 class ChunkSchedule:
-    def __init__(self, contract: PolicyContract, *, arm_latency: float, gripper_latency: float) -> None:
+    def __init__(
+        self, contract: PolicyContract, profile: Profile, *, arm_latency: float, gripper_latency: float
+    ) -> None:
         self._contract = contract
+        self._profile = profile  # that the arm starts and comes to rest within
         self._arm_latency = arm_latency  # [s] from command to motion
         self._gripper_latency = gripper_latency  # [s]
         self._step_period = contract.step_period * contract.time_stretch
         self._session = ""
         self._newest = -1  # sequence of the newest accepted chunk
         self._waiting: ActionChunk | None = None  # accepted, takes over when the arm or the step allows it
+        self._waiting_since = 0.0  # [s]
         self._curve: Curve | None = None
         self._reanchored: ReanchoredChunk | None = None
         self._successor: ReanchoredChunk | None = None
@@ -91,7 +97,7 @@ class ChunkSchedule:
             return problem
         if self._contract.execution == "synchronous":
             self._newest = chunk.sequence
-            self._waiting = chunk
+            self._waiting, self._waiting_since = chunk, now
             return None
         problem = self._overlap(chunk, now + self._arm_latency, sent_then, sent_now)
         self._newest = chunk.sequence
@@ -163,6 +169,7 @@ class ChunkSchedule:
                 step_period=self._step_period,
                 steps=self._contract.execute_steps,
                 frame=self._contract.frame,
+                from_rest=self._profile,
             )
             self._curve, self._waiting, self._still_since = Curve(plan=plan), None, None
         if self._curve is None:
@@ -177,6 +184,8 @@ class ChunkSchedule:
 
     def _has_settled(self, sent: Pose, sent_speed: float, at: float) -> bool:
         if self._curve is None or self._has_arrived(sent):
+            return True
+        if at - self._waiting_since >= _SETTLING_SECONDS:
             return True
         if not sent_speed <= _SETTLED_SPEED:
             self._still_since = None

@@ -15,6 +15,8 @@ from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Pose, angle_between, apply_delta, distance_between
 
 RIG = load_rig(find_rig("mock"))
+# Strong enough that no chain needs more time at its ends.
+STRONG = dataclasses.replace(RIG.limits.profile, acceleration=1e3, jerk=1e6)
 HOME = Pose(position=np.array([0.5, 0.0, 0.3]), quaternion=np.array([1.0, 0.0, 0.0, 0.0]))
 TIMINGS = Timings(queue=0.0, preprocess=0.0, model=0.0, total=0.0, batch_size=1)
 STEP = 0.1  # [s]
@@ -48,7 +50,7 @@ def random_actions(seed: int, length: int) -> np.ndarray:
 def begun(
     contract: PolicyContract, *, arm_latency: float = 0.0, gripper_latency: float = 0.0
 ) -> ChunkSchedule:
-    schedule = ChunkSchedule(contract, arm_latency=arm_latency, gripper_latency=gripper_latency)
+    schedule = ChunkSchedule(contract, STRONG, arm_latency=arm_latency, gripper_latency=gripper_latency)
     schedule.begin("s")
     return schedule
 
