@@ -149,30 +149,30 @@ def pose_error(links: Links, position: Vector, rotation: Vector) -> Vector:
 class Solution:
     joint_position: Vector  # (7,) [rad]
     links: Links  # at that position
-    jacobian: Vector  # (6, 7) at that position
     error: Vector  # (6,) [m, rad] still missing
+    inverted: Vector  # (7, 6) damped inverse of the Jacobian where the last step began
 
 
 def inverse(
     target: Pose,
     start: Vector,
     *,
+    links: Links | None = None,
     tendency: Vector | None = None,
     steps: int = 3,
     tolerance: float = 1e-6,
 ) -> Solution:
-    """Solve for the posture near `start` by at most `steps` damped least-squares steps.
+    """Solve for the posture near `start` by one to `steps` damped least-squares steps.
 
-    `tendency` is a joint motion [rad] that the null space takes up in the first step. The caller looks at
-    the error: an unreachable target gives the nearest posture found.
+    `links` are those at the start, where known; `tendency` is a joint motion [rad] that the null space takes
+    up in the first step. The caller looks at the error: out of reach, the nearest posture found is given.
     """
-    joints = start
-    links = forward(joints)
+    joints, links = start, forward(start) if links is None else links
     rotation = matrix_from_quaternion(target.quaternion)
     error = pose_error(links, target.position, rotation)
+    inverted = np.empty((7, 6))
     for step in range(steps):
-        largest = float(np.abs(error).max())
-        if not largest > tolerance and (step > 0 or tendency is None):
+        if step > 0 and float(np.abs(error).max()) <= tolerance:
             break
         matrix = links.jacobian()
         inverted = pseudo_inverse(matrix)
@@ -183,7 +183,7 @@ def inverse(
         joints = joints + (change if size <= _LARGEST_STEP else change * (_LARGEST_STEP / size))
         links = forward(joints)
         error = pose_error(links, target.position, rotation)
-    return Solution(joint_position=joints, links=links, jacobian=links.jacobian(), error=error)
+    return Solution(joint_position=joints, links=links, error=error, inverted=inverted)
 
 
 def solve(target: Pose, start: Vector, *, tolerance: float = 1e-6, steps: int = 100) -> Vector | None:

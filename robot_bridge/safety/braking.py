@@ -161,11 +161,11 @@ def _shortest(in_hand: Callable[[float], float], longest: float) -> float:
     if below >= 0:
         return low
     for _ in range(40):
-        if high - low <= 1e-4 * longest:
+        if high - low <= 5e-4 * longest:
             break
         # aim a little above the root, so that the end that is kept is mostly the upper one
         middle = high - above * (high - low) / (above - below) if above > 0 else high
-        middle = min(max(middle + 3e-5 * longest, low), high)
+        middle = min(max(middle + 1e-4 * longest, low), high)
         value = in_hand(middle)
         if value >= 0:
             high, above, below = middle, value, below / 2

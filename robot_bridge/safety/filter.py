@@ -99,6 +99,9 @@ def _follow(
     state: RobotState, flange_pose: Pose, limits: SafetyLimits, memory: Memory, scene: _Scene, now: float
 ) -> tuple[Target, Verdict, Memory]:
     goal = allowed_goal(state, flange_pose, limits, memory, scene.tcp, scene.arms, scene.points, dt=scene.dt)
+    if not goal.reasons and memory.is_at_rest() and flange_pose == memory.sent.flange_pose:
+        verdict = Verdict(kind="PASS")
+        return memory.sent, verdict, replace(memory.stood(now), proposed=flange_pose).counted(verdict, now)
     unchanged, why = _unchanged(goal, flange_pose, limits, memory, scene, now)
     if unchanged is not None:
         return _send(unchanged, Verdict(kind="PASS"), limits, memory, scene, now, flange_pose)
@@ -128,9 +131,6 @@ def _unchanged(
     """The target as it is, if every limit allows it; else why not."""
     if goal.reasons:
         return None, []
-    if memory.is_at_rest() and flange_pose == memory.sent.flange_pose:
-        step = Step(way=np.zeros((2, 3)), velocity=np.zeros((2, 3)), acceleration=np.zeros((2, 3)))
-        return _judged(step, flange_pose, limits, memory, scene)
     times, offsets = memory.history(scene.dt)
     motion = motion_at_end((*times, now), (*offsets, goal.gap))
     profile, reasons = limits.profile, list[Reason]()

@@ -107,7 +107,7 @@ class Box:
 
 
 def _hand_points() -> tuple[ToolPoint, ...]:
-    """Franka hand: turned by -pi/4 about the flange's z; its fingers open along its y, 0.04 m to each side."""
+    """Franka hand: turned by -pi/4 about the flange's z; its fingers open along its y, 0.04 m each."""
     sideways = np.array([np.sqrt(0.5), np.sqrt(0.5), 0.0])  # the hand's y in the flange frame
     return (
         ToolPoint(name="flange", position=np.zeros(3)),

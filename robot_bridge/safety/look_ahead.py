@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from robot_bridge import kinematics
+from robot_bridge.kinematics import Links
 from robot_bridge.safety.braking import Stop
 from robot_bridge.safety.envelope import cross
 from robot_bridge.safety.limits import SafetyLimits
@@ -17,6 +18,7 @@ from robot_bridge.safety.verdict import Reason
 from robot_contract.pose import Pose, Vector
 
 _REACHED = 1e-4  # [m, rad] a larger error of the inverse means that the target cannot be reached
+_TOLERANCE = 1e-5  # [m, rad] that the inverse stops at
 _TENDENCY_GAIN = 1.0  # [1/s] of the null space towards the nominal posture
 _TENDENCY_SPEED = 0.15  # [rad/s] at most, and in proportion to the speed of the tool
 _SLOWEST = 0.02  # the pace never falls below this share of the profile: the checks themselves halt the arm
@@ -32,7 +34,7 @@ class Posture:
     """The joints at one target."""
 
     joint_position: Vector  # (7,) [rad]
-    elbow: Vector  # (3,) [m]
+    links: Links
     condition: float  # of the Jacobian
 
 
@@ -45,19 +47,18 @@ class Judgement:
 
 
 def posture_at(joint_position: Vector) -> Posture:
-    links = kinematics.forward(joint_position)
+    return _posture(joint_position, kinematics.forward(joint_position))
+
+
+def _posture(joint_position: Vector, links: Links) -> Posture:
     condition = kinematics.condition_number(links.jacobian())
-    return Posture(joint_position=joint_position, elbow=links.elbow, condition=condition)
+    return Posture(joint_position=joint_position, links=links, condition=condition)
 
 
 def next_posture(target: Pose, last: Posture) -> Posture:
     """The solution for a target that is sent whatever the joints say: a stop."""
-    found = kinematics.inverse(target, last.joint_position)
-    return Posture(
-        joint_position=found.joint_position,
-        elbow=found.links.elbow,
-        condition=kinematics.condition_number(found.jacobian),
-    )
+    found = kinematics.inverse(target, last.joint_position, links=last.links, tolerance=_TOLERANCE)
+    return _posture(found.joint_position, found.links)
 
 
 def judge(
@@ -69,11 +70,11 @@ def judge(
         most = _TENDENCY_SPEED * dt * min(effort, 1.0)
         wish = (limits.nominal_posture - last.joint_position) * (_TENDENCY_GAIN * dt)
         tendency = np.maximum(np.minimum(wish, most), -most)
-    found = kinematics.inverse(target, last.joint_position, tendency=tendency)
-    joints, links = found.joint_position, found.links
-    condition = kinematics.condition_number(found.jacobian)
-    posture = Posture(joint_position=joints, elbow=links.elbow, condition=condition)
-    inverted = kinematics.pseudo_inverse(found.jacobian)
+    found = kinematics.inverse(
+        target, last.joint_position, links=last.links, tendency=tendency, tolerance=_TOLERANCE
+    )
+    joints, links, inverted = found.joint_position, found.links, found.inverted
+    posture = _posture(joints, links)
     rest = joints + inverted @ _twists(stop.linear.way[None], stop.angular.way[None], target, tcp)[0]
     coming = inverted @ _twists(stop.linear.velocity_hull, stop.angular.velocity_hull, target, tcp).T
     rates = np.concatenate([coming, ((joints - last.joint_position) / dt)[:, None]], axis=1)  # (7, 6)
@@ -82,14 +83,14 @@ def judge(
         reach_check(float(np.abs(found.error).max())),
         range_check(joints, rest, last.joint_position, limits),
         speed_check(joints, rest, rates, limits),
-        elbow_check(links.elbow_jacobian() @ coming, (posture.elbow - last.elbow) / dt, limits),
+        elbow_check(links.elbow_jacobian() @ coming, (links.elbow - last.links.elbow) / dt, limits),
     ]
     room = min(free for _, free in checks)  # share of the present speed that would be allowed
     pace = min(1.0, max(_HEADROOM * room * effort, _SLOWEST)) if effort > 0 else 1.0
     reasons = [reason for reason, _ in checks if reason is not None]
 
     ahead = kinematics.condition_number(kinematics.jacobian(rest))
-    against, slower, calm = singularity_check(ahead, condition, last.condition, limits, effort=effort)
+    against, slower, calm = singularity_check(ahead, posture.condition, last.condition, limits, effort=effort)
     return Judgement(posture=posture, reasons=(*reasons, *against), slower=slower, pace=min(pace, calm))
 
 

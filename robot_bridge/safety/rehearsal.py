@@ -95,9 +95,12 @@ class Rehearsal:
         return [tick.target.flange_pose @ FLANGE_FROM_TCP for tick in self.ticks]
 
     def _follow(self, dt: float) -> None:
+        if self.follows == 0.0 or self.measured == self.sent:
+            self._joint_velocity = np.zeros(7)
+            return
         followed = interpolate(self.measured, self.sent, self.follows)
         twist = step_between(self.measured, followed).ravel() / max(dt, SHORTEST_PERIOD)
-        matrix = kinematics.jacobian(self.memory.posture.joint_position)
+        matrix = self.memory.posture.links.jacobian()
         self._joint_velocity = kinematics.pseudo_inverse(matrix) @ twist
         self.measured = followed
 
