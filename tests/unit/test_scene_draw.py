@@ -57,6 +57,20 @@ def test_json_brings_the_same_scene_back(split: str) -> None:
         assert again.digest == scene.digest == draw_scene(split, seed).digest
 
 
+def test_an_fr3_reaches_every_place_pointing_down() -> None:
+    """The wrist, 0.210 m over the TCP and 0.088 m behind it, stays inside the stretched arm's reach."""
+    stretched = 0.95 * (np.hypot(0.316, 0.0825) + np.hypot(0.384, 0.0825))
+    for split in VARIATIONS:
+        for seed in SEEDS:
+            scene = draw_scene(split, seed)
+            moved = [scene.move.to] if scene.move else []
+            for placement in (*scene.objects, *scene.receptacles, *moved):
+                for tcp_height in (0.013, 0.25):
+                    outwards = np.hypot(placement.x, placement.y) - 0.088
+                    assert np.hypot(outwards, tcp_height + 0.210 - 0.333) <= stretched
+                    assert outwards >= 0.2
+
+
 def test_every_seed_and_sub_split_is_another_scene() -> None:
     digests = {draw_scene(split, seed).digest for split in VARIATIONS for seed in SEEDS}
     assert len(digests) == len(VARIATIONS) * len(SEEDS)
