@@ -95,6 +95,7 @@ def serve(command: Serve) -> None:
         ),
         decode_threads=command.decode_threads,
         admin_socket=command.admin_socket,
+        openpi_address=command.openpi_address,
     )
     asyncio.run(run(options, say=lambda line: print(line, flush=True), metrics_port=command.metrics_port))
 

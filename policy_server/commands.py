@@ -52,7 +52,7 @@ class Serve:
     """Unix socket for reload and status; by default in a private folder named after the user and the port."""
     metrics_port: int | None = None
     """Prometheus page on this loopback port; 0 takes a free one."""
-    openpi_address: str | None = None
+    openpi_address: str = ""
     """HOST:PORT of a second front end that speaks openpi's websocket protocol."""
     otlp_endpoint: str | None = None
     """Send one OpenTelemetry trace per answer to this OTLP address (extra `telemetry`)."""

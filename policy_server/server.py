@@ -21,6 +21,7 @@ from policy_server.admin_socket import make_private_folder, socket_path
 from policy_server.engine_worker import EngineWorker
 from policy_server.intake import Intake, ServerLimits
 from policy_server.metrics import Metrics
+from policy_server.openpi_server import OpenpiServer
 from policy_server.policies import Policies, Policy
 from policy_server.reloading import Loader, Reloader
 from policy_server.security import RoleInterceptor, ServerSecurity
@@ -52,6 +53,7 @@ class ServerOptions:
     decode_threads: int = 2
     admin_socket: Path | None = None  # None: the default one of the port
     drain_seconds: float = 10.0
+    openpi_address: str = ""  # host:port of the second front end; empty for none
 
 
 class PolicyServer:
@@ -67,6 +69,8 @@ class PolicyServer:
         self.service = PolicyService(self.intake)
         self.admin = AdminService(self.policies, self.reloader, program_version())
         self.port = 0
+        self.openpi: OpenpiServer | None = None
+        self.openpi_port = 0
         self._health = HealthServicer()
         self._server = grpc.aio.server(
             interceptors=[RoleInterceptor(options.security)],
@@ -95,8 +99,20 @@ class PolicyServer:
         await self._set_health(NOT_SERVING)
         self._bind()
         await self._server.start()
+        if self.options.openpi_address:
+            await self._start_openpi(self.options.openpi_address)
         self._watch = asyncio.get_running_loop().create_task(self._watch_for_silence())
         log.info("listening on %s, admin socket %s", self.address, self.admin_socket)
+
+    async def _start_openpi(self, address: str) -> None:
+        problem = self.options.security.problem_with(address)
+        if problem:
+            raise CannotStart(problem)
+        self.openpi = OpenpiServer(self.intake, self.options.security)
+        try:
+            self.openpi_port = await self.openpi.start(address)
+        except OSError as error:
+            raise CannotStart(f"cannot listen on {address}: {error.strerror}") from error
 
     async def _watch_for_silence(self) -> None:
         while True:
@@ -127,6 +143,8 @@ class PolicyServer:
             if not await self.engine.drain(version_, timeout=self.options.drain_seconds):
                 log.warning("%s still ran after %g s", version_.name, self.options.drain_seconds)
         self._watch.cancel()
+        if self.openpi is not None:
+            await self.openpi.stop()
         self.service.end_streams()
         await self._server.stop(STOP_SECONDS)
         self.engine.close()
@@ -177,6 +195,8 @@ async def run(options: ServerOptions, *, say: Callable[[str], None], metrics_por
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     say(f"policy-server listening on {server.address}")
+    if server.openpi is not None:
+        say(f"policy-server openpi on {options.openpi_address.rsplit(':', 1)[0]}:{server.openpi_port}")
     if metrics_port is not None:
         say(f"policy-server metrics on http://127.0.0.1:{server.metrics.serve(metrics_port)}/metrics")
     loading = loop.create_task(server.load())
