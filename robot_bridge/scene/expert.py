@@ -25,10 +25,7 @@ _HOVER_GAP = 0.030  # [m] of the TCP above the object's top before going down ar
 _AIMED, _AIMED_LOW = 0.005, 0.014  # [m] off the grasp point at which the hand goes down, and may stay down
 _YAW_AIMED = 0.08  # [rad]
 _AT_HEIGHT = 0.006  # [m] of the grasp height at which the fingers close
-_PLACED_AIM, _PLACED_AIM_LOW = (
-    0.010,
-    0.025,
-)  # [m] off the receptacle's middle when lowering begins, and goes on
+_OVER, _OVER_LOW = 0.010, 0.025  # [m] off the receptacle's middle at which lowering begins, and goes on
 _RELEASE_GAP = 0.005  # [m] between object and floor
 _SLOW = 0.006  # [m] per step while a held object still stands on the table
 _SLOWEST, _SLOWING = 0.002, 0.25  # [m] per step near the goal, and its growth with the distance that is left
@@ -91,7 +88,7 @@ def _take(truth: SceneTruth, scene: Scene) -> Vector:
     is_aimed = off <= _AIMED + (_AIMED_LOW - _AIMED) * depth and yaw_off <= _YAW_AIMED * (1 + depth)
     is_low = measured[2] < hover - 0.012
 
-    if is_aimed:
+    if is_aimed and (is_low or _is_open(truth, scene)):
         heights = (sent[2] - grasp.position[2], measured[2] - grasp.position[2])
         if max(abs(height) for height in heights) <= _AT_HEIGHT:
             return _toward(truth, sent, grasp.yaw, CLOSED)
@@ -118,7 +115,7 @@ def _carry(truth: SceneTruth, scene: Scene) -> Vector:
     lift = measured[2] + travel - low
     depth = float(np.clip((travel - low) / max(travel - floor, 1e-3), 0, 1))
 
-    if off <= _PLACED_AIM + (_PLACED_AIM_LOW - _PLACED_AIM) * depth:
+    if off <= _OVER + (_OVER_LOW - _OVER) * depth:
         if low - floor <= _RELEASE_GAP or truth.touches(thing.name, scene.target_receptacle):
             return _toward(truth, sent, yaw, OPEN)
         down = measured[2] + floor - low
@@ -134,12 +131,16 @@ def _leave(truth: SceneTruth, scene: Scene) -> Vector:
     """Open, and when the fingers are clear go straight up and stand."""
     sent = truth.commanded_tcp_pose.position
     yaw = hand_yaw(truth.commanded_tcp_pose)
-    is_open = truth.gripper_width >= min(scene.target.grasp_width + 0.008, 0.076)
     is_near = float(np.linalg.norm(truth.tcp_pose.position - centre(truth, scene.target_object))) < 0.08
-    if is_near and not is_open:
+    if is_near and not _is_open(truth, scene):
         return _toward(truth, sent, yaw, OPEN)
     up = max(top(scene.target, truth.poses[scene.target_object]) + 0.08, float(sent[2]))
     return _toward(truth, np.array([*sent[:2], up]), yaw, OPEN)
+
+
+def _is_open(truth: SceneTruth, scene: Scene) -> bool:
+    """Wide enough for the target to pass."""
+    return truth.gripper_width >= min(scene.target.grasp_width + 0.008, 0.076)
 
 
 def _holds_another(truth: SceneTruth, scene: Scene) -> bool:
