@@ -6,6 +6,7 @@
       RigError           a rig file is wrong
       CalibrationError   a calibration artefact is wrong, or the data does not support one
       StudyError         a study file or a trial is wrong
+      RecordingError     a recording cannot be read, or does not hold what was asked for
       SceneError         an object catalogue or a scene is wrong
     RuntimeError
       DeviceFault        an arm, gripper or camera reported a fault
@@ -36,6 +37,10 @@ class CalibrationError(ValueError):
 
 
 class StudyError(ValueError):
+    pass
+
+
+class RecordingError(ValueError):
     pass
 
 

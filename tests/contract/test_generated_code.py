@@ -1,11 +1,20 @@
-"""The committed protobuf code is what wire.proto gives today."""
+"""The committed protobuf code is what the .proto files give today."""
 
 from pathlib import Path
 
-from robot_contract.generate import GENERATED, PACKAGE, generate
+import pytest
+
+from robot_contract.generate import ROOT, SOURCES, generate, generated
 
 
-def test_generated_code_is_fresh(tmp_path: Path) -> None:
-    generate(tmp_path)
-    for name in GENERATED:
-        assert (tmp_path / name).read_text() == (PACKAGE / name).read_text(), f"{name}: run `make proto`"
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    generate(folder)
+    return folder
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_generated_code_is_fresh(source: str, fresh: Path) -> None:
+    for name in generated(source):
+        assert (fresh / name).read_text() == (ROOT / name).read_text(), f"{name}: run `make proto`"

@@ -1,0 +1,156 @@
+"""Records as the protobuf messages of a trial's file: topic, message, instant."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import simplejpeg
+from google.protobuf.message import Message
+
+from robot_bridge import records as r
+from robot_bridge.devices import ArmState, GripperState
+from robot_bridge.recording import foxglove_pb2 as fg
+from robot_bridge.recording import record_pb2 as pb
+from robot_bridge.recording.plain import to_plain
+from robot_bridge.safety import Target, Verdict
+from robot_contract import wire
+from robot_contract import wire_pb2 as wire_pb
+from robot_contract.canonical_json import canonical
+from robot_contract.messages import Verdict as WireVerdict
+from robot_contract.wire import pose_to_wire
+
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    topic: str
+    at: float  # [s], bridge clock
+    message: Message
+
+
+def begin_entry(record: r.TrialBegins) -> Entry:
+    return Entry(
+        topic="/trial/begin",
+        at=record.at,
+        message=pb.TrialBegins(
+            at=record.at,
+            wall_time=record.wall_time,
+            setup=wire.trial_setup_to_wire(record.setup),
+            instruction=record.instruction,
+            contract=wire.policy_contract_to_wire(record.contract),
+            rig=record.rig,
+            rig_digest=record.rig_digest,
+            limits_json=canonical(to_plain(record.limits)),
+            limits_digest=record.limits_digest,
+            calibration_digests=dict(record.calibration_digests),
+            scene=record.scene,
+            software=version("robot_bridge"),
+        ),
+    )
+
+
+def end_entry(record: r.TrialEnds, dropped: int) -> Entry:
+    counts = {str(kind): count for kind, count in record.verdict_counts.items()}
+    message = pb.TrialEnds(at=record.at, why=record.why, verdict_counts=counts, dropped=dropped)
+    return Entry(topic="/trial/end", at=record.at, message=message)
+
+
+def tick_entry(record: r.TickRecord, *, with_memory: bool) -> Entry:
+    verdict: Verdict = record.verdict
+    message = pb.Tick(
+        tick=record.tick,
+        at=record.at,
+        lateness=record.lateness,
+        missed_ticks=record.missed_ticks,
+        mode=record.mode,
+        why=record.why,
+        arm=_arm(record.state.arm),
+        flange_from_tcp=pose_to_wire(record.state.flange_from_tcp),
+        gripper=_gripper(record.gripper),
+        stopping=record.stopping,
+        sent=_target(record.sent),
+        was_tracked=record.was_tracked,
+        verdict=wire.verdict_to_wire(WireVerdict(kind=verdict.kind)).kind,
+        reasons=[pb.Reason(code=reason.code, sentence=reason.sentence) for reason in verdict.reasons],
+        gripper_opening=record.gripper_opening,
+        session=record.session,
+        chunk_sequence=record.chunk_sequence,
+        chunk_step=record.chunk_step,
+        chunk_age=record.chunk_age,
+        camera_ages=dict(record.camera_ages),
+        held=record.held,
+        hold_age=record.hold_age,
+    )
+    if record.proposed is not None:
+        message.proposed.CopyFrom(_target(record.proposed))
+    if with_memory:
+        message.memory_json = canonical(to_plain(record.memory_before))
+    return Entry(topic="/tick", at=record.at, message=message)
+
+
+def _target(target: Target) -> pb.Target:
+    posture = [] if target.joint_posture is None else target.joint_posture.tolist()
+    return pb.Target(flange_pose=pose_to_wire(target.flange_pose), joint_posture=posture)
+
+
+def _arm(arm: ArmState) -> pb.ArmState:
+    return pb.ArmState(
+        measured_at=arm.measured_at,
+        joint_position=arm.joint_position.tolist(),
+        joint_velocity=arm.joint_velocity.tolist(),
+        flange_pose=pose_to_wire(arm.flange_pose),
+        commanded_flange_pose=pose_to_wire(arm.commanded_flange_pose),
+        external_wrench=arm.external_wrench.tolist(),
+        fault=arm.fault,
+    )
+
+
+def _gripper(gripper: GripperState) -> pb.GripperState:
+    return pb.GripperState(
+        measured_at=gripper.measured_at,
+        width=gripper.width,
+        is_moving=gripper.is_moving,
+        is_grasping=gripper.is_grasping,
+        fault=gripper.fault,
+    )
+
+
+def event_entry(record: r.EventRecord) -> Entry:
+    return Entry(
+        topic="/event",
+        at=record.at,
+        message=pb.Event(
+            at=record.at,
+            event=wire.operator_event_to_wire(record.event),
+            refusal=record.refusal,
+            mode_before=record.mode_before,
+            mode_after=record.mode_after,
+        ),
+    )
+
+
+def chunk_entries(record: r.ChunkRecord) -> Iterator[Entry]:
+    """The question with its answer, and each of its pictures once more for people to look at."""
+    message = pb.Chunk(
+        at=record.at, observation=wire.observation_to_wire(record.observation), refusal=record.refusal
+    )
+    if record.chunk is not None:
+        message.chunk.CopyFrom(wire.action_chunk_to_wire(record.chunk))
+    yield Entry(topic="/chunk", at=record.at, message=message)
+    for name, image in record.observation.images.items():
+        picture = fg.CompressedImage(frame_id=f"{name}_optical_frame", data=image.jpeg, format="jpeg")
+        yield Entry(topic=f"/policy_view/{name}", at=image.exposed_at, message=picture)
+
+
+def frame_entry(record: r.FrameRecord) -> Entry:
+    jpeg = simplejpeg.encode_jpeg(record.frame.picture, quality=JPEG_QUALITY, colorsubsampling="420")
+    picture = fg.CompressedImage(frame_id=f"{record.camera}_optical_frame", data=jpeg, format="jpeg")
+    return Entry(topic=f"/camera/{record.camera}", at=record.frame.exposed_at, message=picture)
+
+
+MESSAGE_TYPES: dict[str, type[Message]] = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (pb.TrialBegins, pb.TrialEnds, pb.Tick, pb.Event, pb.Chunk, fg.CompressedImage)
+}
+VERDICT_KINDS = {number: name.removeprefix("VERDICT_KIND_") for name, number in wire_pb.VerdictKind.items()}
