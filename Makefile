@@ -7,6 +7,8 @@ DEMO_EXTRAS = server,bridge,twin,console
 EXTRAS = $(DEMO_EXTRAS),calibration,dev
 export PYTHON
 export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
+# Threads that wait for each other on a busy machine cost more than they bring at these sizes.
+export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-py312 check format proto soak benchmarks clean
