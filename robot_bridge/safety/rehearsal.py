@@ -105,11 +105,17 @@ class Rehearsal:
         self.measured = followed
 
     def _arm(self, joint_position: Vector, pose: Pose, measured_at: float) -> ArmState:
-        return ArmState(
-            measured_at=measured_at,
-            joint_position=joint_position,
-            joint_velocity=self._joint_velocity,
-            flange_pose=pose,
-            commanded_flange_pose=pose,
-            external_wrench=np.zeros(6),
-        )
+        arm = arm_state(joint_position, pose, measured_at=measured_at)
+        return replace(arm, joint_velocity=self._joint_velocity)
+
+
+def arm_state(joint_position: Vector, pose: Pose, *, measured_at: float) -> ArmState:
+    """An arm that stands where it was told to."""
+    return ArmState(
+        measured_at=measured_at,
+        joint_position=joint_position,
+        joint_velocity=np.zeros(7),
+        flange_pose=pose,
+        commanded_flange_pose=pose,
+        external_wrench=np.zeros(6),
+    )
