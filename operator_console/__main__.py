@@ -1,6 +1,7 @@
 """`operator-console`: the page, and the unattended demo study."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -34,9 +35,17 @@ class Bridge:
     the bridge is not on this machine."""
 
     def client(self) -> OperatorClient:
-        return OperatorClient(
-            self.bridge, tls=None if self.tls is None else TlsFiles.in_folder(self.tls, "console")
-        )
+        if self.tls is None:
+            return OperatorClient(self.bridge)
+        files = TlsFiles.in_folder(self.tls, "console")
+        require_files(files.ca, files.certificate, files.key)
+        return OperatorClient(self.bridge, tls=files)
+
+
+def require_files(*paths: Path | None) -> None:
+    missing = [str(path) for path in paths if path is not None and not path.is_file()]
+    if missing:
+        raise SystemExit(f"no such file: {', '.join(missing)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +105,14 @@ def serve(options: Serve) -> None:
         raise SystemExit("--lan needs --certificate and --key: the page controls a robot.")
     if options.token and len(options.token) < 16:
         raise SystemExit(f"--token has {len(options.token)} characters, expected at least 16.")
+    require_files(options.certificate, options.key)
     token = options.token or secrets.token_urlsafe(24)
     listener = listening_socket(options)
     port = int(listener.getsockname()[1])
     sessions = Sessions(key=secrets.token_bytes(32), cookie_name=f"touchdown_{port}", secure=secure)
     hosts = {*LOOPBACK_NAMES, *options.allow_host, *({socket.gethostname()} if options.lan else ())}
-    asyncio.run(_serve(options, listener, token, sessions, hosts))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(options, listener, token, sessions, hosts))
 
 
 async def _serve(

@@ -81,7 +81,7 @@ class BridgeLink:
         if self._problem:
             return f"No bridge: {self._problem}. Trying again every second."
         if not self.status_age <= SILENT_AFTER:
-            return f"The bridge has said nothing for {self.status_age:.1f} s."
+            return f"The bridge has said nothing for {self.status_age:.0f} s."
         return ""
 
     @property

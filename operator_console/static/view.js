@@ -110,6 +110,7 @@ export function showMode(status, live, age) {
   document.body.dataset.mode = mode;
   setText(byId("mode-sign"), SIGNS[mode]);
   setText(byId("mode"), WORDS[mode]);
+  if (!document.title.startsWith(WORDS[mode])) document.title = `${WORDS[mode]} · Touchdown`;
   byId("state-age").hidden = live || !status;
   if (!live && status) setText(byId("state-age"), `was ${WORDS[status.mode].toLowerCase()} ${seconds(age)} ago`);
 }

@@ -50,12 +50,10 @@ def until(condition: Callable[[], bool], what: str) -> None:
 class Stage:
     """Console and bridge on one event loop in a thread of their own."""
 
-    def __init__(self, *, hold_required: bool = True) -> None:
+    def __init__(self, *, certificate: Path | None = None, key: Path | None = None) -> None:
+        self._certificate, self._key = certificate, key
         self.token = secrets.token_urlsafe(16)
-        self.bridge = RehearsalBridge(
-            {"front": picture((140, 160, 170)), "wrist": picture((90, 110, 100))},
-            hold_required=hold_required,
-        )
+        self.bridge = RehearsalBridge({"front": picture((140, 160, 170)), "wrist": picture((90, 110, 100))})
         self.bridge_port = 0
         self.port = 0
         self._server: uvicorn.Server | None = None
@@ -65,7 +63,7 @@ class Stage:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._key else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def link(self) -> str:
@@ -107,15 +105,32 @@ class Stage:
         self.port = listener.getsockname()[1]
         address = f"127.0.0.1:{self.bridge_port}"
         link = BridgeLink(OperatorClient(address), OperatorClient(address))
-        sessions = Sessions(key=secrets.token_bytes(32), cookie_name=f"touchdown_{self.port}", secure=False)
+        sessions = Sessions(
+            key=secrets.token_bytes(32), cookie_name=f"touchdown_{self.port}", secure=self._key is not None
+        )
         app = create_app(link, token=self.token, sessions=sessions, hosts=LOOPBACK_NAMES)
-        self._server = web_server(app)
+        self._server = web_server(app, certificate=self._certificate, key=self._key)
         serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         while not self._server.started:
             await asyncio.sleep(0.01)
         self._ready.set()
         await serving
         await self.bridge.close()
+
+
+@pytest.fixture
+def make_stage() -> Iterator[Callable[..., Stage]]:
+    """Stages of another make than the usual one."""
+    stages: list[Stage] = []
+
+    def make(**options: Any) -> Stage:
+        stages.append(Stage(**options))
+        stages[-1].start()
+        return stages[-1]
+
+    yield make
+    for stage in stages:
+        stage.close()
 
 
 @pytest.fixture(scope="module")

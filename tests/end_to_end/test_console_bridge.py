@@ -216,8 +216,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 def page(chain: Chain) -> Iterator[Page]:
     """A page in front of an arm that runs because its key is held."""
     chain.start_console()
-    page = Page(chain.link)
+    page = None
     try:
+        page = Page(chain.link)
         for attempt in range(10):  # a busy machine measures a latency that is refused
             setup = {**TRIAL, "trial_id": f"t-{os.getpid()}-{time.monotonic_ns()}"}
             response = page.post("/api/prepare", setup)
@@ -231,7 +232,8 @@ def page(chain: Chain) -> Iterator[Page]:
         run(chain, page)
         yield page
     finally:
-        page.close()
+        if page is not None:
+            page.close()
         chain.end("console")
         until(lambda: chain.mode() != "RUNNING", "motion ends with the console")
         if chain.mode() != "IDLE":
