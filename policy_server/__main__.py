@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import grpc
@@ -28,7 +29,7 @@ from policy_server.intake import ServerLimits
 from policy_server.logs import set_up_logs
 from policy_server.reloading import Loader
 from policy_server.security import ServerSecurity, read_token
-from policy_server.server import CannotStart, ServerOptions, run
+from policy_server.server import CannotStart, ServerOptions, Tracer, run
 from policy_server.stand_in import STAND_IN_NAME, StandIn, StandInOptions, load_stand_in
 from policy_server.status_table import render_status
 from robot_contract import wire
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
                 make_random(command)
             case Convert():
                 pass  # has its own options, see above
-    except (CannotStart, ValueError, OSError) as error:
+    except (CannotStart, ValueError, OSError, ModuleNotFoundError) as error:
         raise SystemExit(f"policy-server: {error}") from None
 
 
@@ -96,6 +97,8 @@ def serve(command: Serve) -> None:
         decode_threads=command.decode_threads,
         admin_socket=command.admin_socket,
         openpi_address=command.openpi_address,
+        gpu_memory=gpu_memory_reader(command),
+        tracer=make_tracer(command.otlp_endpoint),
     )
     asyncio.run(run(options, say=lambda line: print(line, flush=True), metrics_port=command.metrics_port))
 
@@ -122,6 +125,24 @@ def find_policies(command: Serve) -> tuple[dict[str, str], Loader]:
     return policies, lambda source, _name: load_model(
         Path(source), device=command.device, dtype=command.dtype
     )
+
+
+def gpu_memory_reader(command: Serve) -> Callable[[], Mapping[str, int]] | None:
+    if command.stand_in or command.device == "cpu":
+        return None
+
+    from policy_server.loading import gpu_memory
+
+    return gpu_memory
+
+
+def make_tracer(endpoint: str) -> Tracer | None:
+    if not endpoint:
+        return None
+
+    from policy_server.tracing import trace_to  # extra `telemetry`
+
+    return trace_to(endpoint)
 
 
 def load_stand_in_source(source: str, name: str) -> StandIn:

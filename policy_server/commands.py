@@ -54,7 +54,7 @@ class Serve:
     """Prometheus page on this loopback port; 0 takes a free one."""
     openpi_address: str = ""
     """HOST:PORT of a second front end that speaks openpi's websocket protocol."""
-    otlp_endpoint: str | None = None
+    otlp_endpoint: str = ""
     """Send one OpenTelemetry trace per answer to this OTLP address (extra `telemetry`)."""
     log_format: LogFormat = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

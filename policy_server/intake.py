@@ -10,7 +10,7 @@ from policy_server.batcher import Ticket
 from policy_server.engine_worker import EngineWorker
 from policy_server.metrics import Metrics
 from policy_server.outbox import Ending
-from policy_server.policies import Policies, Policy
+from policy_server.policies import Policies
 from policy_server.request import Answer, Arrival, Request
 from robot_contract.messages import ActionChunk, Refusal, RefusalReason
 
@@ -43,6 +43,7 @@ class Intake:
         self.limits = limits
         self.metrics = metrics
         self._engine = engine
+        self.observe: Callable[[Answer, float], None] | None = None  # sees every answer on its way out
         self._open: dict[str, _Session] = {}
         self.draining = False
 
@@ -125,31 +126,32 @@ class Intake:
 
     def settle(self, answer: Answer) -> Answer:
         """The last word before the wire: a chunk that is late becomes a refusal. Counts either."""
-        policy = self.policies.find(answer.policy)
         now = time.monotonic()
-        if isinstance(answer.reply, ActionChunk):
-            if now <= answer.deadline_at:
-                self._count_chunk(policy, answer, now)
-                return answer
+        if isinstance(answer.reply, ActionChunk) and not now <= answer.deadline_at:
             self.metrics.late.labels(answer.policy).inc()
             sentence = f"the answer was ready {(now - answer.deadline_at) * 1e3:.0f} ms after its deadline"
             answer = _late(answer, sentence, now)
-        assert isinstance(answer.reply, Refusal)
-        self.metrics.refused.labels(policy.name if policy else "", answer.reply.reason).inc()
-        self.metrics.refusal_delay.observe(now - answer.decided_at)
-        if policy is not None:
-            policy.refused[answer.reply.reason] += 1
+        self._count(answer, now)
+        if self.observe is not None:
+            self.observe(answer, now)
         return answer
 
-    def _count_chunk(self, policy: Policy | None, answer: Answer, now: float) -> None:
-        assert policy is not None
-        assert isinstance(answer.reply, ActionChunk)
+    def _count(self, answer: Answer, now: float) -> None:
+        policy = self.policies.find(answer.policy)
+        reply = answer.reply
+        if isinstance(reply, Refusal):
+            # Names that nobody serves come from outside: no label of their own.
+            self.metrics.refused.labels(policy.name if policy else "", reply.reason).inc()
+            self.metrics.refusal_delay.observe(now - answer.decided_at)
+            if policy is not None:
+                policy.refused[reply.reason] += 1
+            return
+        assert policy is not None, "a chunk comes from a policy"
         policy.served += 1
-        timings = answer.reply.timings
         stage = self.metrics.stage
-        stage.labels(policy.name, "queue").observe(timings.queue)
-        stage.labels(policy.name, "preprocess").observe(timings.preprocess)
-        stage.labels(policy.name, "model").observe(timings.model)
+        stage.labels(policy.name, "queue").observe(reply.timings.queue)
+        stage.labels(policy.name, "preprocess").observe(reply.timings.preprocess)
+        stage.labels(policy.name, "model").observe(reply.timings.model)
         stage.labels(policy.name, "total").observe(now - answer.arrived_at)
         self.metrics.served.labels(policy.name).inc()
 

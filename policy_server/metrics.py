@@ -1,5 +1,7 @@
 """Prometheus metrics of the server, and their page on a loopback port."""
 
+from collections.abc import Callable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 STAGE_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # [s]
@@ -56,6 +58,14 @@ class Metrics:
         self.gpu_memory = Gauge(
             "policy_gpu_memory_bytes", "Memory on the accelerator", ["kind"], registry=registry
         )
+
+    def watch_gpu(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Show what `read` says whenever the page is asked for."""
+        for kind in read():
+            self.gpu_memory.labels(kind).set_function(lambda kind=kind: read().get(kind, 0))
+
+    def watch_queue(self, policy: str, length: Callable[[], int]) -> None:
+        self.queue.labels(policy).set_function(length)
 
     def serve(self, port: int, host: str = "127.0.0.1") -> int:
         """Start the page in its own thread; return the port (useful with 0)."""

@@ -53,6 +53,9 @@ class Policy:
     def versions(self) -> list[PolicyVersion]:
         return self.draining if self.current is None else [*self.draining, self.current]
 
+    def queue_length(self) -> int:
+        return sum(len(version.batcher) for version in self.versions)
+
     def status(self) -> PolicyStatus:
         return PolicyStatus(
             name=self.name,

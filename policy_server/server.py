@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import grpc.aio
@@ -24,6 +25,7 @@ from policy_server.metrics import Metrics
 from policy_server.openpi_server import OpenpiServer
 from policy_server.policies import Policies, Policy
 from policy_server.reloading import Loader, Reloader
+from policy_server.request import Answer
 from policy_server.security import RoleInterceptor, ServerSecurity
 from policy_server.service import SERVICE, PolicyService
 from robot_contract.channel import server_options
@@ -43,6 +45,11 @@ class CannotStart(RuntimeError):
     """One sentence for the person who started the server."""
 
 
+class Tracer(Protocol):
+    def record(self, answer: Answer, now: float) -> None: ...
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     address: str  # host:port
@@ -54,6 +61,8 @@ class ServerOptions:
     admin_socket: Path | None = None  # None: the default one of the port
     drain_seconds: float = 10.0
     openpi_address: str = ""  # host:port of the second front end; empty for none
+    gpu_memory: Callable[[], Mapping[str, int]] | None = field(default=None, repr=False)  # bytes by kind
+    tracer: Tracer | None = field(default=None, repr=False)
 
 
 class PolicyServer:
@@ -62,10 +71,14 @@ class PolicyServer:
         self.policies = Policies()
         self.metrics = Metrics()
         for name, source in options.policies.items():
-            self.policies.add(Policy(name=name, source=source))
+            policy = Policy(name=name, source=source)
+            self.policies.add(policy)
+            self.metrics.watch_queue(name, policy.queue_length)
         self.engine = EngineWorker(self.policies, self.metrics, decode_threads=options.decode_threads)
         self.intake = Intake(self.policies, self.engine, self.metrics, options.limits)
         self.reloader = Reloader(self.engine, self.metrics, options.limits, options.load)
+        if options.tracer is not None:
+            self.intake.observe = options.tracer.record
         self.service = PolicyService(self.intake)
         self.admin = AdminService(self.policies, self.reloader, program_version())
         self.port = 0
@@ -125,6 +138,8 @@ class PolicyServer:
             policy.state = "warming"
             await self.reloader.load(policy)
             await self._health.set(policy.name, SERVING)
+        if self.options.gpu_memory is not None:
+            self.metrics.watch_gpu(self.options.gpu_memory)
         await self._set_health(SERVING)
 
     async def reload_all(self) -> None:
@@ -148,6 +163,8 @@ class PolicyServer:
         self.service.end_streams()
         await self._server.stop(STOP_SECONDS)
         self.engine.close()
+        if self.options.tracer is not None:
+            self.options.tracer.close()
         self.admin_socket.unlink(missing_ok=True)
 
     def _bind(self) -> None:
