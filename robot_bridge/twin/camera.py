@@ -19,7 +19,7 @@ from robot_bridge.twin.drawing import Drawing
 from robot_bridge.twin.settings import CameraSettings
 from robot_contract.pose import Vector
 
-_KEPT = 64  # exposures on their way
+_KEPT = 32  # exposures on their way
 
 
 @dataclass(kw_only=True, eq=False)
@@ -94,6 +94,8 @@ class TwinCamera:
             )
             if self._eager:
                 exposure.result = self._drawing.submit(draw)
+                if self.fault != "silent":
+                    self._take_delivered()  # so that pictures that nobody asks for do not pile up
             self._exposures.append(exposure)
 
     def latest(self) -> Frame | None:

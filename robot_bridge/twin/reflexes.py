@@ -7,6 +7,7 @@ from robot_bridge.twin.impedance import JOINTS, ImpedanceLaw
 from robot_bridge.twin.settings import ArmSettings
 
 JOINT_SPEED = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])  # [rad/s], Franka's table for the FR3
+_HAND_BODIES = ("flange", "hand", "left_finger", "right_finger")
 _RANGE_MARGIN = 0.005  # [rad] before the mechanical end
 
 
@@ -17,14 +18,9 @@ class Reflexes:
         self._high = model.jnt_range[:JOINTS, 1] - _RANGE_MARGIN
         self._wrench = np.array([settings.force_threshold] * 3 + [settings.torque_threshold] * 3)
         self._torque = settings.joint_torque_threshold
-        root = np.array([model.body(body).name.startswith("fr3_") for body in range(model.nbody)])
-        root |= np.array(
-            [
-                model.body(body).name in ("flange", "hand", "left_finger", "right_finger")
-                for body in range(model.nbody)
-            ]
-        )
-        self._is_arm = root[model.geom_bodyid]
+        names = [model.body(body).name for body in range(model.nbody)]
+        is_arm_body = np.array([name.startswith("fr3_") or name in _HAND_BODIES for name in names])
+        self._is_arm = is_arm_body[model.geom_bodyid]
 
     def latch(self, name: str) -> None:
         if self.latched is None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from robot_bridge.devices import Frame
 from robot_bridge.scene.splits import draw_scene
 from robot_bridge.twin import show
 from robot_bridge.twin.command import Twin, run_twin
@@ -26,6 +27,17 @@ from robot_contract.pose import apply_delta, distance_between
 def world() -> Iterator[TwinWorld]:
     with TwinWorld(draw_scene("train", 3)) as world:
         yield world
+
+
+def picture_of(world: TwinWorld) -> Frame:
+    """The external camera's newest frame, as soon as there is one."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        frame = world.cameras["external"].latest()
+        if frame is not None:
+            return frame
+        time.sleep(0.01)
+    raise AssertionError("no picture within 30 s")
 
 
 def test_it_follows_in_real_time_with_both_cameras_running(world: TwinWorld) -> None:
@@ -64,16 +76,9 @@ def test_the_arm_comes_to_rest_when_nobody_sends_targets_any_more(world: TwinWor
 
 
 def test_a_reset_shows_the_new_scene_only(world: TwinWorld) -> None:
-    time.sleep(0.3)
-    old = world.cameras["external"].latest()
+    old = picture_of(world)
     world.reset(replace(draw_scene("train", 3), table_texture="black_rubber"))
-    until = time.monotonic() + 10
-    new = world.cameras["external"].latest()
-    while new is None and time.monotonic() < until:
-        time.sleep(0.01)
-        new = world.cameras["external"].latest()
-    assert old is not None
-    assert new is not None
+    new = picture_of(world)
     assert new.exposed_at > old.exposed_at
     assert new.picture[200:].mean() < old.picture[200:].mean() - 20
 

@@ -11,6 +11,7 @@ from robot_bridge.scene.scene_json import scene_from_json
 from robot_bridge.scene.splits import draw_scene
 from robot_bridge.twin.settings import CameraSettings, TwinSettings, looking_at
 from robot_bridge.twin.world import TwinWorld
+from robot_contract.pose import Pose
 
 EXTERNAL = CameraSettings(
     mount="base", mount_from_camera=looking_at((1.05, 0.42, 0.62), (0.47, 0.0, 0.06)), width=160, height=120
@@ -152,6 +153,27 @@ def test_the_same_scene_gives_the_same_first_picture_and_another_seed_other_nois
     again = first(scene_from_json(scene.to_json()))
     assert np.array_equal(first(scene), again)
     assert not np.array_equal(first(replace(scene, seed=scene.seed + 1)), again)
+
+
+def test_the_same_commands_give_the_same_pictures_bit_for_bit(scene: Scene) -> None:
+    def seen() -> list[bytes]:
+        with TwinWorld(scene, SMALL) as world:
+            pictures = []
+            target = world.arm.read().flange_pose
+            downwards = np.array([0.001, 0.0, -0.001])
+            for _ in range(30):
+                target = Pose(position=target.position + downwards, quaternion=target.quaternion)
+                world.arm.track(target, None)
+                wait(world, 0.01)
+                for camera in world.cameras.values():
+                    frame = camera.latest()
+                    assert frame is not None
+                    pictures.append(frame.picture.tobytes())
+            return pictures
+
+    first = seen()
+    assert len(set(first)) > 10
+    assert first == seen()
 
 
 def test_a_dynamic_texture_covers_arm_and_things_only_and_changes_with_every_frame(scene: Scene) -> None:
