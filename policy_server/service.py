@@ -81,7 +81,7 @@ class PolicyService:
         """One call, one answer. Calls of one client and session supersede each other like a stream's."""
         arrived_at = time.monotonic()
         try:
-            arrival = _arrival(wire.decode(pb.Observation, data), arrived_at)
+            arrival = arrival_from_wire(wire.decode(pb.Observation, data), arrived_at)
         except WireError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             raise
@@ -158,9 +158,9 @@ class PolicyService:
         """Hand one message on; False when it came too fast."""
         arrived_at = time.monotonic()
         try:
-            arrival = _arrival(wire.decode(pb.Observation, data), arrived_at)
+            arrival = arrival_from_wire(wire.decode(pb.Observation, data), arrived_at)
         except WireError as error:
-            owed.outbox.put(refusal(_arrival(pb.Observation(), arrived_at), "invalid", str(error)))
+            owed.outbox.put(refusal(arrival_from_wire(pb.Observation(), arrived_at), "invalid", str(error)))
             return True
         if not cap.admit(arrived_at):
             limit = self._intake.limits.max_rate_hz
@@ -192,7 +192,7 @@ class _Owed:
             await self._none.wait()
 
 
-def _arrival(message: pb.Observation, arrived_at: float) -> Arrival:
+def arrival_from_wire(message: pb.Observation, arrived_at: float) -> Arrival:
     return Arrival(
         policy=message.policy,
         session=message.session[:MAX_SESSION],
