@@ -51,7 +51,10 @@ def stepped_stream(start: Pose, seed: int) -> Iterator[Pose]:
 
 
 def filter_times(ticks: int) -> dict[str, np.ndarray]:
-    """(n, 2) [s] on the clock and of this thread's work, per call, by verdict; two arms in turn, one with safe targets and one with stepped ones."""
+    """(n, 2) [s] on the clock and of this thread's work, per call, by verdict.
+
+    Two arms in turn, one with safe targets and one with stepped ones.
+    """
     limits, now = shipped_limits(), 0.0
     run = Rehearsal(limits)
     memories = [run.memory, run.memory]

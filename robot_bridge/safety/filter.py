@@ -13,7 +13,7 @@ import numpy as np
 from robot_bridge.safety import envelope
 from robot_bridge.safety.braking import Stop, phases
 from robot_bridge.safety.gate import hold_reason, stop_reason
-from robot_bridge.safety.goal import Goal, allowed_goal
+from robot_bridge.safety.goal import Goal, allowed_goal, goal_velocity
 from robot_bridge.safety.limits import SafetyLimits
 from robot_bridge.safety.look_ahead import Judgement, judge, next_posture
 from robot_bridge.safety.memory import Memory
@@ -98,15 +98,16 @@ def _scene(state: RobotState, limits: SafetyLimits, memory: Memory, dt: float) -
 def _follow(
     state: RobotState, flange_pose: Pose, limits: SafetyLimits, memory: Memory, scene: _Scene, now: float
 ) -> tuple[Target, Verdict, Memory]:
-    goal = allowed_goal(state, flange_pose, limits, memory, scene.tcp, scene.arms, scene.points, dt=scene.dt)
+    goal = allowed_goal(state, flange_pose, limits, scene.tcp, scene.arms, scene.points)
     if not goal.reasons and memory.is_at_rest() and flange_pose == memory.sent.flange_pose:
         verdict = Verdict(kind="PASS")
-        return memory.sent, verdict, replace(memory.stood(now), proposed=flange_pose).counted(verdict, now)
+        return memory.sent, verdict, memory.stood(now, proposed=flange_pose).counted(verdict, now)
     unchanged, why = _unchanged(goal, flange_pose, limits, memory, scene, now)
     if unchanged is not None:
         return _send(unchanged, Verdict(kind="PASS"), limits, memory, scene, now, flange_pose)
     reasons = [*goal.reasons, *why]
-    for step in _pursuits(goal, limits, memory, scene):
+    velocity = goal_velocity(goal, state, limits, memory.proposed, dt=scene.dt)
+    for step in _pursuits(goal.gap, velocity, limits, memory, scene):
         exact = flange_pose if step.left == 0.0 and not goal.reasons else None
         judged, against = _judged(step, exact, limits, memory, scene)
         if judged is not None:
@@ -169,11 +170,13 @@ def _unchanged(
     return judged, against
 
 
-def _pursuits(goal: Goal, limits: SafetyLimits, memory: Memory, scene: _Scene) -> Iterator[Step]:
+def _pursuits(
+    gap: Vector, velocity: Vector, limits: SafetyLimits, memory: Memory, scene: _Scene
+) -> Iterator[Step]:
     """What to try, best first; the last resort is the stop in hand."""
     course = Course(
-        gap=goal.gap,
-        goal_velocity=goal.velocity,
+        gap=gap,
+        goal_velocity=velocity,
         velocity=memory.velocity,
         acceleration=memory.acceleration,
         reach=float(np.sqrt((scene.arms * scene.arms).sum(axis=1).max())),
@@ -239,8 +242,10 @@ def _send(
 ) -> tuple[Target, Verdict, Memory]:
     step, posture = judged.step, judged.judgement.posture
     target = Target(flange_pose=judged.flange_pose, joint_posture=posture.joint_position)
-    after = replace(
-        memory.moved(target, step.way, now),
+    after = memory.moved(
+        target,
+        step.way,
+        now,
         velocity=step.velocity,
         acceleration=step.acceleration,
         stop=judged.stop,
@@ -263,8 +268,10 @@ def _brake(scene: _Scene, memory: Memory, verdict: Verdict, now: float) -> tuple
     flange = _moved(scene.tcp, way) @ scene.tcp_from_flange
     posture = next_posture(flange, memory.posture)
     target = Target(flange_pose=flange, joint_posture=posture.joint_position)
-    after = replace(
-        memory.moved(target, way, now),
+    after = memory.moved(
+        target,
+        way,
+        now,
         velocity=velocity,
         acceleration=acceleration,
         stop_elapsed=elapsed,

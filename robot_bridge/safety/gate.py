@@ -7,8 +7,9 @@ from robot_bridge.safety.memory import Memory
 from robot_bridge.safety.verdict import Reason, RobotState, Target
 from robot_contract.pose import Pose, angle_between, distance_between
 
+_FARTHEST = 100.0  # [m] of a coordinate; what is farther is no place, and its square may overflow
 _UNIT = 1e-3  # that a quaternion may miss unit length by
-_AHEAD = 1e-3  # [s] that a state may be newer than now: read within the same tick
+_AHEAD = 0.01  # [s] that a state may be newer than now: it was read within the same tick
 
 
 def stop_reason(
@@ -36,7 +37,10 @@ def stop_reason(
     if proposed is None:
         return None
     if not is_pose(proposed.flange_pose):
-        return Reason(code="not_finite", sentence="the target is not a finite pose with a unit quaternion")
+        return Reason(
+            code="not_finite",
+            sentence="the target is no pose: not finite, beyond all reach, or no unit quaternion",
+        )
     if not age_is_good(state, limits, now=now):
         return None  # a HOLD; the excess is judged against a state that is believed
     return gross_reason(proposed.flange_pose, limits, memory)
@@ -73,6 +77,9 @@ def age_is_good(state: RobotState, limits: SafetyLimits, *, now: float) -> bool:
 
 
 def is_pose(pose: Pose) -> bool:
-    """True for a finite position and a finite unit quaternion."""
-    length = float(np.sqrt(pose.quaternion @ pose.quaternion))
-    return bool(np.isfinite(pose.position).all()) and abs(length - 1.0) <= _UNIT
+    """True for a position that can be one, and a finite unit quaternion."""
+    if not (
+        bool((np.abs(pose.position) <= _FARTHEST).all()) and bool((np.abs(pose.quaternion) <= 2.0).all())
+    ):
+        return False
+    return abs(float(np.sqrt(pose.quaternion @ pose.quaternion)) - 1.0) <= _UNIT

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from robot_bridge import kinematics
 from robot_bridge.safety import envelope
 from robot_bridge.safety.limits import SafetyLimits
-from robot_bridge.safety.memory import Memory
 from robot_bridge.safety.motion import step_between
 from robot_bridge.safety.verdict import Reason, RobotState
 from robot_contract.pose import Pose, Vector, quaternion_rotate
@@ -18,38 +18,29 @@ _FASTEST = 0.95  # of the profile's speed
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Goal:
     gap: Vector  # (2, 3) [m, rad] from the last target
-    velocity: Vector  # (2, 3) [m/s, rad/s] of the goal
     reasons: tuple[Reason, ...]  # why it is not the proposed target itself
+    wanted: Pose  # of the TCP, as proposed
+    walled: npt.NDArray[np.bool_]  # (3,) axes on which a wall holds the goal
+    leashed: bool
+    barred: bool  # by a keep-out box
 
 
 def allowed_goal(
     state: RobotState,
     flange_pose: Pose,
     limits: SafetyLimits,
-    memory: Memory,
     tcp: Pose,
     arms: Vector,
     points: Vector,
-    *,
-    dt: float,
 ) -> Goal:
     """`tcp`, `points` at the last target; `arms` tool points in the TCP's frame."""
     wanted = flange_pose @ state.flange_from_tcp
     position, reasons = envelope.inside_walls(wanted, arms, limits)
-    held = position != wanted.position  # axes on which a wall holds the goal
     goal = Pose(position=position, quaternion=wanted.quaternion)
     gap = step_between(tcp, goal)
-    velocity = np.zeros((2, 3))
-    if memory.proposed is not None:
-        velocity = step_between(memory.proposed @ state.flange_from_tcp, wanted) / dt
-        velocity[0, held] = 0.0
-        if not _is_followed(velocity, limits):
-            velocity = np.zeros((2, 3))
-
     lead = leash_lead(state, tcp)
-    gap, short = _shortened(gap, lead, limits.leash_distance, limits.leash_angle)
-    if short:
-        velocity = _measured_velocity(state, limits)
+    gap, leashed = _shortened(gap, lead, limits.leash_distance, limits.leash_angle)
+    if leashed:
         sentence = (
             f"the target leads the arm by more than {limits.leash_distance:g} m or {limits.leash_angle:g} rad"
         )
@@ -58,13 +49,36 @@ def allowed_goal(
     if short:
         sentence = f"more than {limits.step_distance:g} m or {limits.step_angle:g} rad at once"
         reasons.append(Reason(code="step", sentence=sentence))
+    barred = False
     if limits.keep_out:
         end = tcp.position + gap[0] + envelope.turned(arms, goal)
         share, hits = envelope.free_share(points, end, limits)
-        if hits:
-            gap, velocity = gap * share, np.zeros((2, 3))
-            reasons.extend(hits)
-    return Goal(gap=gap, velocity=velocity, reasons=tuple(reasons))
+        barred = bool(hits)
+        gap = gap * share
+        reasons.extend(hits)
+    return Goal(
+        gap=gap,
+        reasons=tuple(reasons),
+        wanted=wanted,
+        walled=position != wanted.position,
+        leashed=leashed,
+        barred=barred,
+    )
+
+
+def goal_velocity(
+    goal: Goal, state: RobotState, limits: SafetyLimits, before: Pose | None, *, dt: float
+) -> Vector:
+    """(2, 3) [m/s, rad/s] with which the goal moves on; `before` is the last proposed flange pose."""
+    velocity = np.zeros((2, 3))
+    if goal.barred:
+        return velocity
+    if goal.leashed:
+        velocity = _measured_velocity(state)
+    elif before is not None:
+        velocity = step_between(before @ state.flange_from_tcp, goal.wanted) / dt
+        velocity[0, goal.walled] = 0.0
+    return velocity if _is_followed(velocity, limits) else np.zeros((2, 3))
 
 
 def leash_lead(state: RobotState, tcp: Pose) -> Vector:
@@ -72,13 +86,12 @@ def leash_lead(state: RobotState, tcp: Pose) -> Vector:
     return step_between(state.arm.flange_pose @ state.flange_from_tcp, tcp)
 
 
-def _measured_velocity(state: RobotState, limits: SafetyLimits) -> Vector:
+def _measured_velocity(state: RobotState) -> Vector:
     """(2, 3) of the TCP: the end of the leash moves with the arm, and stands when the arm is blocked."""
     arm = state.arm
     twist = kinematics.jacobian(arm.joint_position) @ arm.joint_velocity
     offset = quaternion_rotate(arm.flange_pose.quaternion, state.flange_from_tcp.position)
-    velocity = np.array([twist[:3] + envelope.cross(twist[3:], offset), twist[3:]])
-    return velocity if _is_followed(velocity, limits) else np.zeros((2, 3))
+    return np.array([twist[:3] + envelope.cross(twist[3:], offset), twist[3:]])
 
 
 def _is_followed(velocity: Vector, limits: SafetyLimits) -> bool:

@@ -5,7 +5,7 @@ rotation vectors between ticks, both in the base frame. The stop that was judged
 """
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -66,15 +66,16 @@ class Memory:
         offsets = (self.offsets[0],) * missing + tuple(self.offsets)
         return (times[0], times[1], times[2]), (offsets[0], offsets[1], offsets[2])
 
-    def moved(self, target: Target, way: Vector, now: float) -> "Memory":
-        """With a target sent `way` (2, 3) from the last one."""
+    def moved(self, target: Target, way: Vector, now: float, **changes: Any) -> "Memory":
+        """With a target sent `way` (2, 3) from the last one, and other fields changed."""
         offsets = np.concatenate([self.offsets, way[None]])[-_KEPT:] - way
         offsets[-1] = 0.0
-        return replace(self, last_at=now, sent=target, times=(*self.times, now)[-_KEPT:], offsets=offsets)
+        times = (*self.times, now)[-_KEPT:]
+        return replace(self, last_at=now, sent=target, times=times, offsets=offsets, **changes)
 
-    def stood(self, now: float) -> "Memory":
+    def stood(self, now: float, proposed: Pose | None = None) -> "Memory":
         """With the last target sent again, at rest."""
-        return replace(self.moved(self.sent, np.zeros((2, 3)), now), proposed=None, arrival=None)
+        return self.moved(self.sent, np.zeros((2, 3)), now, proposed=proposed, arrival=None)
 
     def counted(self, verdict: Verdict, now: float) -> "Memory":
         """With this verdict in the counts."""

@@ -76,7 +76,7 @@ def random_episode(rng: np.random.Generator, ticks: int) -> tuple[Rehearsal, int
         verdict = run.tick(
             proposed,
             dt=0.01 if regular else _random_period(rng),
-            age=float(rng.choice([0.0, 0.005, 0.2, -1.0], p=[0.6, 0.395, 0.004, 0.001])),
+            age=_random_age(rng),
             stopping=rng.random() < 0.002,
             arm_fault="reflex" if rng.random() < 0.0005 else None,
         )
@@ -89,6 +89,11 @@ def _random_period(rng: np.random.Generator) -> float:
     if kind < 0.02:
         return float(rng.choice([0.0, -0.005, 1e-5, 0.06, 0.3]))
     return float(rng.uniform(0.001, 0.05) if kind < 0.3 else rng.normal(0.01, 0.001))
+
+
+def _random_age(rng: np.random.Generator) -> float:
+    kind = rng.random()
+    return 0.2 if kind < 0.004 else -1.0 if kind < 0.005 else 0.005 if kind < 0.4 else 0.0
 
 
 def _wanted(rng: np.random.Generator, mode: str, wanted: Pose, sent: Pose, drift: Vector) -> Pose:

@@ -9,7 +9,7 @@ import pytest
 import robot_bridge.twin
 from robot_bridge import kinematics
 from robot_bridge.safety import ARM_TABLES
-from robot_bridge.safety.limits import NOMINAL_POSTURE
+from robot_bridge.safety.limits import FRANKA_HAND_POINTS, NOMINAL_POSTURE
 from robot_contract.pose import (
     Pose,
     angle_between,
@@ -47,6 +47,24 @@ def test_every_frame_agrees_with_mujoco() -> None:
         np.testing.assert_allclose(links.flange_position, flange.xpos, atol=1e-9)
         np.testing.assert_allclose(links.flange_rotation, flange.xmat.reshape(3, 3), atol=1e-9)
         np.testing.assert_allclose(kinematics.elbow_position(posture), data.body("fr3_link4").xpos, atol=1e-9)
+
+
+def test_the_points_of_the_hand_are_where_the_model_has_them() -> None:
+    """Fingers wide open: the pads reach as far sideways as the points do, on the same line."""
+    model = mujoco.MjModel.from_xml_path(str(MODEL))
+    data = mujoco.MjData(model)
+    for finger in ("finger_joint1", "finger_joint2"):
+        data.qpos[model.joint(finger).qposadr[0]] = 0.04
+    mujoco.mj_kinematics(model, data)
+    flange, points = data.body("flange"), {point.name: point.position for point in FRANKA_HAND_POINTS}
+    rotation = flange.xmat.reshape(3, 3)
+    for body, name in (("left_finger", "finger_left"), ("right_finger", "finger_right")):
+        sideways = rotation.T @ (data.body(body).xpos - flange.xpos)
+        assert points[name][:2] / np.linalg.norm(points[name][:2]) == pytest.approx(
+            sideways[:2] / np.linalg.norm(sideways[:2]), abs=1e-6
+        )
+        assert np.linalg.norm(points[name][:2]) >= np.linalg.norm(sideways[:2])
+        assert points[name][2] >= 0.1034
 
 
 @pytest.mark.parametrize("joint", range(7))

@@ -9,7 +9,7 @@ from robot_contract.pose import Pose, apply_delta
 
 ROOM = Box(name="room", low=np.full(3, -1.2), high=np.full(3, 1.2))
 LIMITS = SafetyLimits(profile=PROFILES["reduced"], arm=ARM_TABLES["fr3"], workspace=ROOM, table_height=0.0)
-BAD = (np.nan, np.inf, -np.inf, 1e30, -1e30)
+BAD = (np.nan, np.inf, -np.inf, 1e30, -1e30, 1e300)
 
 
 @pytest.mark.parametrize("bad", BAD)
