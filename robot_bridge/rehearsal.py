@@ -1,7 +1,7 @@
 """A policy without a model, in process: for rehearsing a robot, for tests and for benchmarks.
 
-Its actions are given as a function of the chunk's number. It answers with a delay of its own, or not at all,
-which is how tests make a server slow, silent or wrong.
+Its actions are a function of the observation. It answers with a delay of its own, or not at all, which is how
+tests make a server slow, silent or wrong.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from robot_contract.policy_contract import (
 )
 from robot_contract.pose import Pose, Vector
 
-Script = Callable[[int], Vector]  # number of the chunk to its (K, 7) actions
+Script = Callable[[Observation], Vector]  # to (K, 7) actions
 
 
 def rehearsal_contract(
@@ -84,11 +84,15 @@ def rehearsal_contract(
 
 
 def small_circle(contract: PolicyContract, *, share: float = 0.5) -> Script:
-    """A horizontal circle, one turn in 32 steps, at this share of the contract's bound."""
-    size = share * contract.max_translation_per_step
+    """A horizontal circle, one turn in 32 steps, at this share of the contract's bound.
 
-    def actions(chunk: int) -> Vector:
-        steps = np.arange(contract.chunk_length) + chunk * contract.execute_steps
+    Where on the circle depends on when the pictures were taken, so that chunks that overlap agree.
+    """
+    size = share * contract.max_translation_per_step
+    period = contract.step_period * contract.time_stretch
+
+    def actions(observation: Observation) -> Vector:
+        steps = np.arange(contract.chunk_length) + observation.observed_at / period
         angles = 2 * np.pi * steps / 32
         found = np.zeros((contract.chunk_length, 7))
         found[:, 0], found[:, 1] = size * np.cos(angles), size * np.sin(angles)
@@ -119,13 +123,12 @@ class RehearsalPolicy:
             raise PolicyUnavailable("rehearsal: DEADLINE_EXCEEDED: it keeps silent")
         if self.seconds > 0:
             time.sleep(self.seconds)
-        number = len(self.asked)
         self.asked.append(observation)
         return ActionChunk(
             session=observation.session,
             sequence=observation.sequence,
             observed_at=observation.observed_at,
-            actions=self.script(number),
+            actions=self.script(observation),
             interface_digest=self.contract.interface_digest,
             policy_digest=self.contract.policy_digest,
             timings=Timings(queue=0.0, preprocess=0.0, model=self.seconds, total=self.seconds, batch_size=1),

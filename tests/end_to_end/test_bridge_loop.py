@@ -172,7 +172,7 @@ def test_synchronous_chunks_end_where_their_deltas_add_up_to() -> None:
     bench = Bench(chunk_length=4, execute_steps=3)
     step = np.zeros((4, 7))
     step[:, 0], step[:, 1] = 0.006, -0.004
-    bench.policy.script = lambda number: step
+    bench.policy.script = lambda observation: step
     before = bench.cell.arm.read().flange_pose
     bench.start()
     bench.run_until(lambda: len(bench.policy.asked) == 5, 20.0)
@@ -333,7 +333,7 @@ def test_stop_decelerates_along_the_path_and_goes_nowhere_else() -> None:
     bench = Bench()
     straight = np.zeros((8, 7))
     straight[:, 1] = 0.015
-    bench.policy.script = lambda number: straight
+    bench.policy.script = lambda observation: straight
     bench.start()
     bench.run_until(lambda: len(bench.notes.ticks) > 20 and bench.sent_speed() > 0.1)
     start = bench.notes.ticks[-1].sent.flange_pose.position
@@ -400,7 +400,7 @@ def test_pressing_on_a_wall_ends_in_a_fault() -> None:
     bench = Bench()
     down = np.zeros((8, 7))
     down[:, 2] = -0.015
-    bench.policy.script = lambda number: down
+    bench.policy.script = lambda observation: down
     bench.start()
     bench.run_until(lambda: bench.state is State.FAULT, 30.0)
     assert "pressed against a limit for more than 5 s" in bench.why
@@ -422,7 +422,7 @@ def test_move_goes_to_its_pose_and_stops_there() -> None:
 def test_gripper_moves_only_while_running_and_once_per_change() -> None:
     bench = Bench()
     closing = np.zeros((8, 7))
-    bench.policy.script = lambda number: closing
+    bench.policy.script = lambda observation: closing
     bench.prepare()
     bench.press("arm")
     bench.run(0.5)
