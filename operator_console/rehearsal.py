@@ -93,6 +93,7 @@ class RehearsalBridge(OperatorServiceServicer):
         self.frozen: set[str] = set()
         self.status = first_status(tuple(jpegs), hold_required=hold_required)
         self.succeeds_after: float = float("inf")  # [s] of the trial
+        self.refuse_start = ""  # why, while it does
         self.events: list[m.OperatorEvent] = []
         self.setups: list[m.TrialSetup] = []
         self.heartbeats: list[m.Heartbeat] = []
@@ -173,10 +174,12 @@ class RehearsalBridge(OperatorServiceServicer):
         following = _FOLLOWING.get((event.action, self.status.mode))
         if event.action == "stop":
             following = "FAULT"
-        elif event.action == "arm" and self.status.problems:
+        elif (event.action == "arm" and self.status.problems) or (
+            event.action == "start" and self.refuse_start
+        ):
             following = None
         if following is None:
-            sentence = f"{event.action} is not possible in {self.status.mode}"
+            sentence = self.refuse_start or f"{event.action} is not possible in {self.status.mode}"
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, sentence)
             raise AssertionError("abort raises")
         self.events.append(event)

@@ -117,35 +117,37 @@ class _Run:
 
     async def to_its_end(self) -> Ending:
         async with aclosing(_statuses(self._client)) as statuses:
-            problems = await self._arm(statuses)
-            if problems:
-                return Ending(result="system_fault", sentence=f"not armed: {problems}")
             try:
-                self.newest = await self._send("start")
-                return await self._until_over(statuses, begun_at=self.newest.at)
+                problems = await self._begin(statuses)
+                if problems:
+                    return Ending(result="system_fault", sentence=f"not started: {problems}")
+                return await self._until_over(statuses)
             finally:
                 await self._put_down()
 
-    async def _arm(self, statuses: AsyncGenerator[BridgeStatus, None]) -> str:
-        """Arm as soon as nothing stands against it; what still does when patience ends."""
+    async def _begin(self, statuses: AsyncGenerator[BridgeStatus, None]) -> str:
+        """Arm and start as soon as nothing stands against it; what still does when patience ends."""
         begun_at = prepared_at = self._clock()
         async for status in statuses:
             problems = "; ".join(status.problems)
             if not problems:
                 try:
-                    await self._send("arm")
+                    if status.mode == "IDLE":
+                        await self._send("arm")
+                    self.newest = await self._send("start")
                     return ""
                 except BridgeUnavailable as error:
                     problems = said_by_bridge(error)
             if not self._clock() - begun_at <= READY_PATIENCE:
                 return problems
-            if not self._clock() - prepared_at <= PREPARE_AGAIN:
+            if status.mode == "IDLE" and not self._clock() - prepared_at <= PREPARE_AGAIN:
                 await self.prepare()
                 prepared_at = self._clock()
         return "the bridge ended the connection"
 
-    async def _until_over(self, statuses: AsyncGenerator[BridgeStatus, None], *, begun_at: float) -> Ending:
+    async def _until_over(self, statuses: AsyncGenerator[BridgeStatus, None]) -> Ending:
         longest = self._clock() + WALL_PATIENCE * self._setup.time_limit + 60.0
+        begun_at = self.newest.at if self.newest is not None else 0.0
         holding_since = tried_at = None
         async for status in statuses:
             if not status.at > begun_at:

@@ -50,7 +50,7 @@ function connections(status, link) {
     return [...items, ...names.map((name) => [name, "off", "unknown"])];
   }
   const served = status.server_state === "connected";
-  items.push(["Policy server", served ? "good" : "bad", served ? `${status.server || "connected"}` : status.server_state]);
+  items.push(["Policy server", served ? "good" : status.policy ? "bad" : "off", served ? `${status.server || "connected"}` : status.server_state]);
   for (const camera of status.cameras) {
     const good = camera.age != null && camera.age <= camera.age_limit;
     const age = `${seconds(camera.age)} old${good ? "" : `, limit ${seconds(camera.age_limit)}`}`;

@@ -284,6 +284,7 @@ def test_motion_ends_when_the_tab_is_closed(chain: Chain, page: Page) -> None:
 
 
 def test_the_page_says_that_the_policy_server_died_and_the_operator_goes_on(chain: Chain, page: Page) -> None:
+    until(lambda: page.status["status"]["mode"] == "RUNNING", "the page shows RUNNING")
     chain.end("policy")
     until(lambda: page.status["status"]["mode"] == "HOLDING", "the page shows HOLDING")
     until(lambda: page.status["status"]["server_state"] != "connected", "the page says why")

@@ -122,7 +122,22 @@ def test_what_stands_against_arming_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     outcomes, bridge = study(lambda bridge: bridge.say(problems=("camera front is missing",)))
     assert outcomes[0].result == "system_fault"
     assert "camera front is missing" in outcomes[0].sentence
-    assert bridge.events == []
+    assert [event.action for event in bridge.events if event.action != "disarm"] == []
+
+
+def test_a_start_that_is_refused_for_a_moment_is_tried_again() -> None:
+    async def let_it_start(bridge: RehearsalBridge) -> None:
+        while bridge.status.mode != "ARMED":
+            await asyncio.sleep(0.001)
+        bridge.refuse_start = "camera front: its picture is old"
+        await asyncio.sleep(0.3)
+        bridge.refuse_start = ""
+
+    def arrange(bridge: RehearsalBridge) -> None:
+        bridge.refuse_start = "camera front: its picture is old"
+
+    outcomes, _ = study(arrange, meanwhile=let_it_start)
+    assert outcomes[0].result == "failure"
 
 
 def test_the_policy_comes_from_the_bridge_or_the_plan_or_is_asked_for() -> None:
