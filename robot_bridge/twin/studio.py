@@ -15,7 +15,7 @@ _EYE, _POINT = (1.36, -0.84, 0.86), (0.33, 0.015, 0.22)  # [m]
 
 
 def with_studio(settings: TwinSettings, *, rate_hz: float, shadows: bool) -> TwinSettings:
-    """The settings with a spectator's camera, which has neither noise nor latency."""
+    """The settings with a spectator's camera, free of noise and latency; the others at their insets' size."""
     studio = CameraSettings(
         mount="base",
         mount_from_camera=looking_at(_EYE, _POINT),
@@ -30,7 +30,10 @@ def with_studio(settings: TwinSettings, *, rate_hz: float, shadows: bool) -> Twi
         noise=0.0,
         shadows=shadows,
     )
-    return replace(settings, cameras={**settings.cameras, STUDIO: studio})
+    others = {
+        name: replace(camera, width=_INSET[0], height=_INSET[1]) for name, camera in settings.cameras.items()
+    }
+    return replace(settings, cameras={**others, STUDIO: studio})
 
 
 def panel(cameras: Mapping[str, Camera]) -> Picture | None:
@@ -39,8 +42,7 @@ def panel(cameras: Mapping[str, Camera]) -> Picture | None:
     pictures = {name: frame.picture for name, frame in frames.items() if frame is not None}
     if len(pictures) < len(frames):
         return None
-    insets = [shrink(picture, _INSET) for name, picture in pictures.items() if name != STUDIO]
-    column = np.vstack(insets[:2])
+    column = np.vstack([picture for name, picture in pictures.items() if name != STUDIO][:2])
     return np.ascontiguousarray(np.hstack([pictures[STUDIO], column]))
 
 
