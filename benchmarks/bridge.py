@@ -105,6 +105,11 @@ class Trial:
                     return record
         raise RuntimeError("nothing happened within 6 s of the fault")
 
+    def last_valid_target(self, before: TickRecord) -> float:
+        """When the last target that the arm had before this tick was due."""
+        known = [r for r in self.tape.ticks if r.at < before.at and np.isfinite(r.chunk_age)]
+        return known[-1].at - known[-1].chunk_age
+
     def close(self) -> None:
         self.bridge.close()
 
@@ -159,8 +164,8 @@ def hold_milliseconds(rig: Rig, fault: Fault, repeats: int) -> float:
             since = trial.cell.clock.now()
             inject(trial)
             record = trial.onset(since, beating=beating)
-            late = record.chunk_age if name.startswith("server") else record.at - since
-            found.append(1000 * late)
+            valid_until = trial.last_valid_target(record) if name.startswith("server") else since
+            found.append(1000 * (record.at - valid_until))
         finally:
             trial.close()
     return max(found)
