@@ -1,19 +1,20 @@
 """How old things are when they arrive: the last few hundred ages, and their quantiles."""
 
+import math
 import threading
 from collections import deque
-
-import numpy as np
 
 
 class Ages:
     def __init__(self, remembered: int = 256) -> None:
         self._guard = threading.Lock()
         self._ages: deque[float] = deque(maxlen=remembered)  # [s]
+        self._sorted: list[float] = []  # the same; made when somebody asks, not in every tick
 
     def add(self, age: float) -> None:
         with self._guard:
             self._ages.append(age)
+            self._sorted = []
 
     def __len__(self) -> int:
         with self._guard:
@@ -24,4 +25,6 @@ class Ages:
         with self._guard:
             if not self._ages:
                 return float("inf")
-            return float(np.quantile(self._ages, fraction, method="higher"))
+            if not self._sorted:
+                self._sorted = sorted(self._ages)
+            return self._sorted[math.ceil(fraction * (len(self._sorted) - 1))]
