@@ -153,6 +153,8 @@ class PolicyServer:
     async def stop(self) -> None:
         """Take nothing new, answer what waits, then go."""
         self.intake.draining = True
+        for policy in self.policies:
+            policy.state = "draining"
         await self._set_health(NOT_SERVING)
         for version_ in self.policies.versions():
             if not await self.engine.drain(version_, timeout=self.options.drain_seconds):

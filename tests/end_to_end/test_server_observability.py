@@ -35,10 +35,10 @@ def test_the_prometheus_page_and_json_logs_tell_what_happened() -> None:
         for _ in range(3):
             client.predict(BLANK)
         with pytest.raises(PolicyUnavailable):
-            client.predict(dataclasses.replace(BLANK, deadline=0.001))
-        with pytest.raises(PolicyUnavailable):
             client.predict(dataclasses.replace(BLANK, policy="from-outside"))
         stream = client.open_stream()
+        stream.send(dataclasses.replace(BLANK, deadline=0.001))
+        assert isinstance(stream.receive(10), Refusal)
         stream.send(BLANK)
         assert isinstance(stream.receive(10), ActionChunk)
         page = read_page(server.pages["metrics"])

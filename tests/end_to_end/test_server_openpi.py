@@ -1,10 +1,13 @@
 """openpi's protocol, spoken by a client that is written down here independently of the server's code."""
 
+import datetime
 import io
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -12,9 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from policy_server.certificates import make_certificates
 from policy_server.openpi_wire import pack, unpack
 from policy_server.server_process import ServerProcess
 from policy_server.stand_in import ECHO
@@ -183,6 +187,33 @@ def test_fuzzed_messages_raise_nothing_but_a_wire_error(noise: bytes, at: int, v
             unpack(data)
         except WireError:
             continue
+
+
+def test_certificates_and_roles_hold_here_too(tmp_path: Path) -> None:
+    make_certificates(tmp_path, hosts=(), days=1.0, now=datetime.datetime.now(datetime.UTC))
+
+    def context(role: str | None) -> ssl.SSLContext:
+        made = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        if role is not None:
+            made.load_cert_chain(tmp_path / f"{role}.pem", tmp_path / f"{role}.key")
+        return made
+
+    arguments = ["--stand-in", "--tls", str(tmp_path), "--openpi-address", "127.0.0.1:0"]
+    with ServerProcess(arguments) as server:
+        url = f"wss://{server.pages['openpi']}/"
+        with connect(url, ssl=context("bridge"), compression=None, proxy=None) as connection:
+            assert openpi_unpack(connection.recv(timeout=10))["policy"] == "stand-in"
+        with (
+            pytest.raises(InvalidStatus) as caught,
+            connect(url, ssl=context("console"), compression=None, proxy=None),
+        ):
+            pass
+        assert caught.value.response.status_code == 401
+        with (
+            pytest.raises((ssl.SSLError, ConnectionClosed, EOFError, OSError, InvalidMessage)),
+            connect(url, ssl=context(None), compression=None, proxy=None),
+        ):
+            pass
 
 
 def test_without_tls_only_loopback() -> None:
