@@ -25,7 +25,7 @@ from robot_bridge.rig import SIMULATED, Rig
 from robot_bridge.status import Surroundings, bridge_status
 from robot_bridge.trial import Trial
 from robot_bridge.watchdogs import camera_problems, policy_cameras
-from robot_contract.calibration import CameraCalibration, load_calibration
+from robot_contract.calibration import CameraCalibration
 from robot_contract.messages import BridgeStatus, JointGoal, OperatorEvent, TrialSetup
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Bridge:
         self.loop = ControlLoop(rig, devices, self._answers, self._recorder, name=name, dry_run=dry_run)
         self.control = ControlThread(self.loop)
         self._one_at_a_time = threading.Lock()
-        self._calibrations = _load_calibrations(rig)
+        self._calibrations = _calibrations(rig)
         self._policy_problems: tuple[str, ...] = ()
         self.lease_holder = ""
 
@@ -211,9 +211,5 @@ def _wait(done: Future[str], seconds: float) -> None:
         raise Refused(problem)
 
 
-def _load_calibrations(rig: Rig) -> Mapping[str, CameraCalibration]:
-    return {
-        camera.name: load_calibration(camera.calibration)
-        for camera in rig.cameras
-        if camera.calibration is not None
-    }
+def _calibrations(rig: Rig) -> Mapping[str, CameraCalibration]:
+    return {camera.name: camera.calibration for camera in rig.cameras if camera.calibration is not None}

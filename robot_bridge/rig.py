@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from robot_bridge.safety import SafetyLimits
+from robot_contract.calibration import CameraCalibration
 from robot_contract.errors import RigError, nearest_name
 from robot_contract.pose import Pose
 
@@ -46,9 +47,9 @@ class CameraRig:
     width: int  # [px]
     height: int  # [px]
     rate_hz: float
-    latency: float  # [s] from exposure to arrival; a calibration's own replaces it
+    latency: float  # [s] from exposure to arrival, calibrated where there is a calibration
     identical_frames: int  # so many equal pictures in a row mean that the camera is frozen
-    calibration: Path | None  # `calibrate` wrote it
+    calibration: CameraCalibration | None  # what `calibrate` wrote; its latency is then the camera's
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,10 @@ from robot_bridge.rig import (
 )
 from robot_bridge.safety import Box, SafetyLimits, ToolPoint, arm_table, profile
 from robot_bridge.scene.lined_yaml import Field, read_lined_yaml
+from robot_contract.calibration import CameraCalibration, load_calibration
 from robot_contract.canonical_json import digest
 from robot_contract.channel import is_loopback
-from robot_contract.errors import RigError, SceneError, nearest_name
+from robot_contract.errors import CalibrationError, RigError, SceneError, nearest_name
 from robot_contract.policy_contract import as_document
 from robot_contract.pose import Pose
 
@@ -170,6 +171,8 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
         ],
         ["calibration"],
     )
+    calibration = _calibration(f["calibration"], folder) if "calibration" in f else None
+    latency = f["latency"].number(0.0, 0.5)
     return CameraRig(
         name=name,
         driver=f["driver"].word(["mock", "twin", "realsense"]),  # pyright: ignore[reportArgumentType]
@@ -179,10 +182,17 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
         width=_whole(f["width"], 16, 4096),
         height=_whole(f["height"], 16, 4096),
         rate_hz=f["rate_hz"].number(1.0, 240.0),
-        latency=f["latency"].number(0.0, 0.5),
+        latency=latency if calibration is None else calibration.latency,
         identical_frames=_whole(f["identical_frames"], 2, 1000),
-        calibration=_path(f["calibration"], folder) if "calibration" in f else None,
+        calibration=calibration,
     )
+
+
+def _calibration(field: Field, folder: Path) -> CameraCalibration:
+    try:
+        return load_calibration(_path(field, folder))
+    except CalibrationError as error:
+        field.refuse(str(error))
 
 
 def _limits(field: Field, arm: ArmRig) -> SafetyLimits:

@@ -3,11 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, with_options
+from robot_contract.calibration import CameraCalibration, save_calibration
 from robot_contract.errors import RigError
+from robot_contract.pose import Pose
 
 MOCK = find_rig("mock").read_text()
 
@@ -129,3 +132,34 @@ def test_unknown_rig_gets_the_nearest_name() -> None:
 def test_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(RigError, match="cannot be read"):
         load_rig(tmp_path / "none.yaml")
+
+
+def test_calibration_is_read_with_the_rig_and_its_latency_counts(tmp_path: Path) -> None:
+    camera = load_rig(find_rig("mock")).cameras[0]
+    calibration = CameraCalibration(
+        camera="external",
+        serial=camera.serial,
+        width=640,
+        height=480,
+        matrix=np.diag([600.0, 600.0, 1.0]),
+        distortion=np.zeros(5),
+        parent="base",
+        parent_from_camera=Pose.identity(),
+        covariance=np.eye(6),
+        latency=0.071,
+        calibrated_on="2026-01-01",
+        held_out_millimetres=1.0,
+        held_out_pixels=0.3,
+    )
+    text = MOCK.replace(
+        "    serial: mock-external", "    calibration: cameras/e.json\n    serial: mock-external"
+    )
+    with pytest.raises(RigError, match=r"lab.yaml:\d+: document.cameras.external.calibration: .*e.json"):
+        load(tmp_path, text)
+    (tmp_path / "cameras").mkdir()
+    save_calibration(tmp_path / "cameras" / "e.json", calibration)
+    rig = load(tmp_path, text)
+    assert rig.cameras[0].latency == 0.071
+    assert rig.camera_age_limit(rig.cameras[0]) == pytest.approx(0.071 + 2 / 30 + 0.03)
+    assert rig.cameras[0].calibration is not None
+    assert rig.cameras[0].calibration.digest == calibration.digest
