@@ -208,6 +208,7 @@ def main() -> None:
         "overload_goodput_ratio": sent,
         "late_answers": sum(answered),
         "fairness_min_over_max": len(answered),
+        "reject_p95_ms": sum(sum(log.refused.values()) for log in logs),
     }
     report(figures, n=n, packages=PACKAGES, json_to=options.json)
 

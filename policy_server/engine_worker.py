@@ -88,6 +88,10 @@ class EngineWorker:
         if any(version.batcher.withdraw(ticket) for version in self._policies.versions()):
             self._pump()
 
+    def running_since(self) -> float | None:
+        """When the present batch began [s]; None while the engine is idle."""
+        return None if self._running is None else self._running.last_run_at
+
     async def run_between_batches(self, work: Callable[[], Result]) -> Result:
         """Run this on the engine's thread: nothing else of a model runs meanwhile, batches take turns."""
         return await self._loop.run_in_executor(self._engine, work)
@@ -205,6 +209,7 @@ class EngineWorker:
 
     def _finished(self, run: BatchRun, result: BatchResult | None) -> None:
         version = run.version
+        version.failures = 0 if result is not None else version.failures + 1
         if result is not None:
             self._account(version, len(run.batch), result.seconds)
         self._running = None

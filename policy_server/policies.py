@@ -15,6 +15,8 @@ from robot_contract.errors import ContractError, nearest_name
 from robot_contract.messages import PolicyStatus
 from robot_contract.policy_contract import PolicyContract
 
+FAILURES = 3  # batches in a row that make a policy count as failed
+
 PolicyState = Literal["loading", "warming", "serving", "draining", "failed"]
 
 
@@ -32,6 +34,7 @@ class PolicyVersion:
         self.policy_digest = model.contract.policy_digest
         self.batcher: Batcher[Request] = Batcher(cost=cost, max_batch=max_batch, max_waiting=max_waiting)
         self.last_run_at = 0.0  # [s] start of its newest batch
+        self.failures = 0  # batches that failed since the last good one
         self.preparation_seconds = 0.0  # running mean of one observation
 
     def note_preparation(self, seconds: float) -> None:
@@ -52,6 +55,10 @@ class Policy:
     @property
     def versions(self) -> list[PolicyVersion]:
         return self.draining if self.current is None else [*self.draining, self.current]
+
+    def is_healthy(self) -> bool:
+        """Does it answer, as far as its newest batches show?"""
+        return self.current is not None and self.current.failures < FAILURES
 
     def queue_length(self) -> int:
         return sum(len(version.batcher) for version in self.versions)

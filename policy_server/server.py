@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_MS = 10_000  # a connection that has not finished its handshake by then is closed
 SWITCH_SECONDS = 2e-4  # a decoding thread waits this long for the interpreter; Python's default is 5 ms
+STUCK_SECONDS = 30.0  # a batch that runs longer makes the server unhealthy
 STOP_SECONDS = 1.0  # for statuses to reach the clients after the last answer
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -114,7 +115,7 @@ class PolicyServer:
         await self._server.start()
         if self.options.openpi_address:
             await self._start_openpi(self.options.openpi_address)
-        self._watch = asyncio.get_running_loop().create_task(self._watch_for_silence())
+        self._watch = asyncio.get_running_loop().create_task(self._watch_over())
         log.info("listening on %s, admin socket %s", self.address, self.admin_socket)
 
     async def _start_openpi(self, address: str) -> None:
@@ -127,10 +128,22 @@ class PolicyServer:
         except OSError as error:
             raise CannotStart(f"cannot listen on {address}: {error.strerror}") from error
 
-    async def _watch_for_silence(self) -> None:
+    async def _watch_over(self) -> None:
+        """Now and then: end silent streams, and say so when a policy stops answering or answers again."""
         while True:
             await asyncio.sleep(min(1.0, 0.25 * self.options.limits.idle_seconds))
-            self.intake.end_silent_streams(time.monotonic())
+            now = time.monotonic()
+            self.intake.end_silent_streams(now)
+            since = self.engine.running_since()
+            stuck = since is not None and now - since > STUCK_SECONDS
+            for policy in self.policies:
+                healthy = policy.is_healthy() and not stuck
+                if policy.state == ("serving" if not healthy else "failed"):
+                    policy.state = "serving" if healthy else "failed"
+                    log.warning("policy %s is %s", policy.name, policy.state)
+                    await self._health.set(policy.name, SERVING if healthy else NOT_SERVING)
+                    whole = all(other.state == "serving" for other in self.policies)
+                    await self._health.set("", SERVING if whole else NOT_SERVING)
 
     async def load(self) -> None:
         """Load and warm up every policy; each turns to SERVING when it is ready."""

@@ -35,6 +35,7 @@ class StandInOptions:
     mark_mm: float = 0.0  # dz of every action, to tell two stand-ins apart
     chunk_length: int = 8
     image_size: int = 256  # [px]
+    fails_after: int = 0  # batches, warm-up included, after which every batch fails; 0 for never
 
 
 class StandIn:
@@ -45,6 +46,7 @@ class StandIn:
     def __init__(self, options: StandInOptions, *, name: str = STAND_IN_NAME) -> None:
         self.options = options
         self.contract = stand_in_contract(options, name)
+        self._batches = 0
 
     def check(self) -> None:
         """There is nothing that it should know."""
@@ -56,6 +58,9 @@ class StandIn:
 
     def forward(self, batch: Sequence[float]) -> Sequence[Vector]:
         options = self.options
+        self._batches += 1
+        if 0 < options.fails_after < self._batches:
+            raise RuntimeError(f"this stand-in fails after {options.fails_after} batches")
         time.sleep((options.fixed_ms + options.per_sample_ms * len(batch)) * 1e-3)
         chunks: list[Vector] = []
         for tcp_x in batch:

@@ -232,6 +232,28 @@ def test_serving_only_after_the_warm_up(tmp_path: Path) -> None:
         client.predict(observation(policy="slow"))
 
 
+def test_a_model_that_keeps_failing_is_no_longer_called_serving(tmp_path: Path) -> None:
+    failing = tmp_path / "failing.json"
+    failing.write_text('{"fails_after": 8}')
+    arguments = ["--stand-in", "--checkpoints", f"arm={failing}", "--max-batch", "2"]
+    with ServerProcess(arguments) as server, BlockingPolicyClient(server.address) as client:
+        assert check_health(server.address, "arm") == SERVING
+        stream = client.open_stream()
+        reasons: list[str] = []
+        for sequence in range(8):
+            stream.send(observation(sequence=sequence, policy="arm"))
+            reply = stream.receive(10)
+            reasons.append(reply.reason if isinstance(reply, Refusal) else "")
+        assert reasons == [""] * 2 + ["internal"] * 6, "each batch that fails is told, none is lost"
+        give_up_at = time.monotonic() + 20
+        while (
+            check_health(server.address, "arm") != NOT_SERVING or check_health(server.address, "") == SERVING
+        ):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+        stream.close()
+
+
 def test_sigterm_answers_what_waits_and_exits_with_zero(tmp_path: Path) -> None:
     slow = tmp_path / "slow.json"
     slow.write_text('{"fixed_ms": 400}')
