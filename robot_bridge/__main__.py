@@ -12,10 +12,11 @@ import tyro
 
 from robot_bridge.demo import Demo, run_demo
 from robot_bridge.modes import table_for_people
+from robot_bridge.recording.commands import Replay, run_replay
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, check_rig, run_bridge
 from robot_bridge.twin.command import Twin, run_twin
-from robot_contract.errors import CalibrationError, DeviceFault, RigError, SceneError
+from robot_contract.errors import CalibrationError, DeviceFault, RecordingError, RigError, SceneError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-Command = Run | Check | Rigs | Modes | Demo | Twin
+Command = Run | Check | Rigs | Modes | Demo | Twin | Replay
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -80,7 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
                 run_demo(command)
             case Twin():
                 run_twin(command)
-    except (RigError, CalibrationError, SceneError, DeviceFault) as error:
+            case Replay():
+                sys.exit(run_replay(command, print))
+    except (RigError, CalibrationError, SceneError, RecordingError, DeviceFault) as error:
         print(f"robot-bridge: {error}", file=sys.stderr)
         sys.exit(2)
 

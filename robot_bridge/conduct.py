@@ -168,6 +168,7 @@ class Conduct:
     def _prepare(self, trial: Trial, now: float) -> str:
         if self.modes.state not in (State.IDLE, State.ARMED) or not self._is_at_rest:
             return f"a trial is prepared in IDLE or ARMED with the arm at rest; the mode is {self.modes.mode}"
+        self._end_trial("another trial was prepared", now)
         if trial.setup.scene is not None:
             world = self._devices.world
             if world is None:
@@ -180,7 +181,6 @@ class Conduct:
             trial.scene = staged.document
             self._senses.forget_pictures()
             self.event("disarm", "the scene was built anew", now)
-        self._end_trial("another trial was prepared", now)
         self.trial = trial
         self.policy = PolicyDrive(self._rig, trial, self._answers, self._recorder, self._name)
         self._answers.prepare(trial.contract)
@@ -230,7 +230,16 @@ class Conduct:
         trial = self.trial
         if trial is not None and trial.has_begun and not trial.has_ended:
             trial.has_ended = True
-            self._recorder.write(TrialEnds(at=now, why=why, verdict_counts=dict(trial.verdict_counts)))
+            truth = self._devices.world.truth() if self._devices.world is not None else None
+            self._recorder.write(
+                TrialEnds(
+                    at=now,
+                    why=why,
+                    verdict_counts=dict(trial.verdict_counts),
+                    success=truth.success if truth is not None else None,
+                    stage=truth.stage if truth is not None else "",
+                )
+            )
 
     def watch(self, sensed: Sensed, missed_in_a_row: int, now: float) -> str:
         """What is missing in this tick; what may not be missing at all ends RUNNING at once."""

@@ -14,6 +14,7 @@ from robot_bridge.latest import Latest
 from robot_bridge.modes import Modes, State
 from robot_bridge.open_devices import Devices
 from robot_bridge.policy_drive import Proposal
+from robot_bridge.recording.frame_sampling import FrameSampling
 from robot_bridge.records import Recorder, TickRecord
 from robot_bridge.rig import Rig
 from robot_bridge.safety import Memory, RobotState, Target, Verdict, filter_action
@@ -72,6 +73,7 @@ class ControlLoop:
         self._recorder = recorder
         self._dry_run = dry_run
         self._arm_was_stopped = False
+        self._frame_sampling = FrameSampling()
         self._senses = Senses(arm=devices.arm, gripper=devices.gripper, cameras=devices.cameras)
         now = devices.clock.now()
         sensed = self._senses.read(now, with_cameras=False)
@@ -182,6 +184,9 @@ class ControlLoop:
             limits_digest=self.rig.limits_digest,
         )
         self._recorder.write(record)
+        if trial is not None and trial.is_recorded:
+            for picture in self._frame_sampling.due(sensed.frames):
+                self._recorder.write(picture)
         self.snapshot.put(
             Snapshot(
                 at=now,

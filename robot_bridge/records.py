@@ -40,6 +40,8 @@ class TrialEnds:
     at: float  # [s]
     why: str
     verdict_counts: Mapping[VerdictKind, int]
+    success: bool | None = None  # as a simulated scene knows it
+    stage: str = ""  # the furthest that the scene got to
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,8 @@ from pathlib import Path
 from robot_bridge.bridge import Bridge
 from robot_bridge.open_devices import open_devices
 from robot_bridge.operator_server import OperatorServer
-from robot_bridge.records import NoRecorder, Recorder
+from robot_bridge.recording.recorder import TrialRecorder
+from robot_bridge.records import Recorder
 from robot_bridge.rig import Rig
 from robot_bridge.safety import profile
 from robot_contract.canonical_json import digest
@@ -49,7 +50,7 @@ def with_options(rig: Rig, options: RunOptions) -> Rig:
 
 
 def open_recorder(rig: Rig) -> Recorder:
-    return NoRecorder()
+    return TrialRecorder(rig.recording.folder, free_space_floor=rig.recording.free_space_floor)
 
 
 def run_bridge(

@@ -32,6 +32,10 @@ class Trial:
     late_chunks: int = 0
     verdict_counts: dict[VerdictKind, int] = field(default_factory=_no_verdicts)
 
+    @property
+    def is_recorded(self) -> bool:
+        return self.setup.record and self.has_begun and not self.has_ended
+
 
 def trial_begins(trial: Trial, rig: Rig, now: float) -> TrialBegins:
     """The first record of a trial."""

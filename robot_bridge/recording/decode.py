@@ -1,13 +1,12 @@
 """From a trial's messages back to the values that the bridge had, bit for bit."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from robot_bridge.devices import ArmState, GripperState
 from robot_bridge.recording import record_pb2 as pb
-from robot_bridge.recording.plain import from_plain
+from robot_bridge.recording.plain import from_json
 from robot_bridge.safety import Memory, Reason, RobotState, SafetyLimits, Target, Verdict
 from robot_contract import wire
 from robot_contract import wire_pb2 as wire_pb
@@ -39,6 +38,7 @@ class Tick:
     held: bool
     hold_age: float  # [s]
     memory: Memory | None
+    memory_is_new: bool  # not the one that the tick before left
 
 
 def _vector(values: object) -> Vector:
@@ -59,7 +59,7 @@ def tick_from(message: pb.Tick) -> Tick:
     arm, gripper = message.arm, message.gripper
     memory = None
     if message.HasField("memory_json"):
-        memory = from_plain(Memory, json.loads(message.memory_json), "memory")
+        memory = from_json(Memory, message.memory_json, "memory")
     return Tick(
         tick=message.tick,
         at=message.at,
@@ -102,9 +102,10 @@ def tick_from(message: pb.Tick) -> Tick:
         held=message.held,
         hold_age=message.hold_age,
         memory=memory,
+        memory_is_new=message.memory_is_new,
     )
 
 
 def limits_from(text: str) -> SafetyLimits:
     """The safety limits that a trial was judged with."""
-    return from_plain(SafetyLimits, json.loads(text), "limits")
+    return from_json(SafetyLimits, text, "limits")

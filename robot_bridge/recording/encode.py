@@ -11,11 +11,9 @@ from robot_bridge import records as r
 from robot_bridge.devices import ArmState, GripperState
 from robot_bridge.recording import foxglove_pb2 as fg
 from robot_bridge.recording import record_pb2 as pb
-from robot_bridge.recording.plain import to_plain
+from robot_bridge.recording.plain import to_json
 from robot_bridge.safety import Target, Verdict
 from robot_contract import wire
-from robot_contract import wire_pb2 as wire_pb
-from robot_contract.canonical_json import canonical
 from robot_contract.messages import Verdict as WireVerdict
 from robot_contract.wire import pose_to_wire
 
@@ -41,7 +39,7 @@ def begin_entry(record: r.TrialBegins) -> Entry:
             contract=wire.policy_contract_to_wire(record.contract),
             rig=record.rig,
             rig_digest=record.rig_digest,
-            limits_json=canonical(to_plain(record.limits)),
+            limits_json=to_json(record.limits),
             limits_digest=record.limits_digest,
             calibration_digests=dict(record.calibration_digests),
             scene=record.scene,
@@ -51,12 +49,18 @@ def begin_entry(record: r.TrialBegins) -> Entry:
 
 
 def end_entry(record: r.TrialEnds, dropped: int) -> Entry:
-    counts = {str(kind): count for kind, count in record.verdict_counts.items()}
-    message = pb.TrialEnds(at=record.at, why=record.why, verdict_counts=counts, dropped=dropped)
+    message = pb.TrialEnds(
+        at=record.at,
+        why=record.why,
+        verdict_counts={str(kind): count for kind, count in record.verdict_counts.items()},
+        dropped=dropped,
+        success=record.success,
+        stage=record.stage,
+    )
     return Entry(topic="/trial/end", at=record.at, message=message)
 
 
-def tick_entry(record: r.TickRecord, *, with_memory: bool) -> Entry:
+def tick_entry(record: r.TickRecord, *, with_memory: bool, memory_is_new: bool) -> Entry:
     verdict: Verdict = record.verdict
     message = pb.Tick(
         tick=record.tick,
@@ -81,11 +85,12 @@ def tick_entry(record: r.TickRecord, *, with_memory: bool) -> Entry:
         camera_ages=dict(record.camera_ages),
         held=record.held,
         hold_age=record.hold_age,
+        memory_is_new=memory_is_new,
     )
     if record.proposed is not None:
         message.proposed.CopyFrom(_target(record.proposed))
     if with_memory:
-        message.memory_json = canonical(to_plain(record.memory_before))
+        message.memory_json = to_json(record.memory_before)
     return Entry(topic="/tick", at=record.at, message=message)
 
 
@@ -131,12 +136,14 @@ def event_entry(record: r.EventRecord) -> Entry:
 
 
 def chunk_entries(record: r.ChunkRecord) -> Iterator[Entry]:
-    """The question with its answer, and each of its pictures once more for people to look at."""
+    """The question with its answer, and each of its pictures on its own."""
     message = pb.Chunk(
         at=record.at, observation=wire.observation_to_wire(record.observation), refusal=record.refusal
     )
     if record.chunk is not None:
         message.chunk.CopyFrom(wire.action_chunk_to_wire(record.chunk))
+    for image in message.observation.images.values():
+        image.ClearField("jpeg")
     yield Entry(topic="/chunk", at=record.at, message=message)
     for name, image in record.observation.images.items():
         picture = fg.CompressedImage(frame_id=f"{name}_optical_frame", data=image.jpeg, format="jpeg")
@@ -147,10 +154,3 @@ def frame_entry(record: r.FrameRecord) -> Entry:
     jpeg = simplejpeg.encode_jpeg(record.frame.picture, quality=JPEG_QUALITY, colorsubsampling="420")
     picture = fg.CompressedImage(frame_id=f"{record.camera}_optical_frame", data=jpeg, format="jpeg")
     return Entry(topic=f"/camera/{record.camera}", at=record.frame.exposed_at, message=picture)
-
-
-MESSAGE_TYPES: dict[str, type[Message]] = {
-    kind.DESCRIPTOR.full_name: kind
-    for kind in (pb.TrialBegins, pb.TrialEnds, pb.Tick, pb.Event, pb.Chunk, fg.CompressedImage)
-}
-VERDICT_KINDS = {number: name.removeprefix("VERDICT_KIND_") for name, number in wire_pb.VerdictKind.items()}

@@ -5,6 +5,7 @@ is added there is recorded without a change here.
 """
 
 import dataclasses
+import json
 import types
 import typing
 from functools import cache
@@ -17,7 +18,18 @@ from robot_contract.policy_contract import as_document
 
 T = TypeVar("T")
 
-to_plain = as_document
+
+def to_json(value: object) -> str:
+    """JSON text; unlike the canonical form it holds what is not finite, too: a record says what was."""
+    return json.dumps(as_document(value), separators=(",", ":"))
+
+
+def from_json(kind: Any, text: str, where: str) -> Any:
+    """The value of type `kind` that `to_json` wrote."""
+    try:
+        return from_plain(kind, json.loads(text), where)
+    except json.JSONDecodeError as error:
+        raise RecordingError(f"{where} is not JSON: {error}") from error
 
 
 @cache
@@ -26,7 +38,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def from_plain(kind: Any, value: Any, where: str = "value") -> Any:
-    """The value of type `kind` that `to_plain` turned into `value`."""
+    """The value of type `kind` of these plain JSON values."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass(kind, value, where)

@@ -1,20 +1,26 @@
 """Reads a trial's file, finished or cut off: what can be read is read, and the cut is said."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
-from mcap.exceptions import McapError
+from mcap.exceptions import EndOfFile, McapError
 from mcap.reader import NonSeekingReader
+from zstandard import ZstdError
 
 from robot_bridge.recording import record_pb2 as pb
 from robot_bridge.recording.decode import Tick, tick_from
-from robot_bridge.recording.encode import MESSAGE_TYPES
+from robot_bridge.recording.message_types import MESSAGE_TYPES
 from robot_contract import wire
 from robot_contract.errors import RecordingError, WireError
 from robot_contract.policy_contract import PolicyContract
+
+_GREATEST_RECORD = 1 << 28  # [bytes]
+# What the parts of a damaged file make mcap, zstandard and protobuf raise.
+_DAMAGE = (McapError, DecodeError, ZstdError, struct.error, EOFError, ValueError, LookupError, OverflowError)
 
 
 @dataclass(kw_only=True)
@@ -36,14 +42,17 @@ def messages(path: Path) -> Iterator[tuple[str, int, Message]]:
     """Topic, log time [ns] and message in the order of the file; raises `RecordingError` where it is cut."""
     try:
         with path.open("rb") as file:
-            for schema, channel, message in NonSeekingReader(file).iter_messages(log_time_order=False):
+            reader = NonSeekingReader(file, validate_crcs=True, record_size_limit=_GREATEST_RECORD)
+            for schema, channel, message in reader.iter_messages(log_time_order=False):
                 kind = MESSAGE_TYPES.get(schema.name if schema is not None else "")
                 if kind is not None:
                     yield channel.topic, message.log_time, kind.FromString(message.data)
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
-    except (McapError, DecodeError, EOFError, ValueError) as error:
-        raise RecordingError(f"{path}: cut off or damaged: {error or type(error).__name__}") from error
+    except EndOfFile as error:
+        raise RecordingError(f"{path}: cut off: the file ends early") from error
+    except _DAMAGE as error:
+        raise RecordingError(f"{path}: damaged: {error or type(error).__name__}") from error
 
 
 def read_recording(path: Path, *, with_pictures: bool = True) -> Recording:

@@ -43,7 +43,7 @@ class TrialBegins(_message.Message):
     def __init__(self, at: _Optional[float] = ..., wall_time: _Optional[float] = ..., setup: _Optional[_Union[_wire_pb2.TrialSetup, _Mapping]] = ..., instruction: _Optional[str] = ..., contract: _Optional[_Union[_wire_pb2.PolicyContract, _Mapping]] = ..., rig: _Optional[str] = ..., rig_digest: _Optional[str] = ..., limits_json: _Optional[str] = ..., limits_digest: _Optional[str] = ..., calibration_digests: _Optional[_Mapping[str, str]] = ..., scene: _Optional[str] = ..., software: _Optional[str] = ...) -> None: ...
 
 class TrialEnds(_message.Message):
-    __slots__ = ("at", "why", "verdict_counts", "dropped")
+    __slots__ = ("at", "why", "verdict_counts", "dropped", "success", "stage")
     class VerdictCountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -55,11 +55,15 @@ class TrialEnds(_message.Message):
     WHY_FIELD_NUMBER: _ClassVar[int]
     VERDICT_COUNTS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
     at: float
     why: str
     verdict_counts: _containers.ScalarMap[str, int]
     dropped: int
-    def __init__(self, at: _Optional[float] = ..., why: _Optional[str] = ..., verdict_counts: _Optional[_Mapping[str, int]] = ..., dropped: _Optional[int] = ...) -> None: ...
+    success: bool
+    stage: str
+    def __init__(self, at: _Optional[float] = ..., why: _Optional[str] = ..., verdict_counts: _Optional[_Mapping[str, int]] = ..., dropped: _Optional[int] = ..., success: _Optional[bool] = ..., stage: _Optional[str] = ...) -> None: ...
 
 class Target(_message.Message):
     __slots__ = ("flange_pose", "joint_posture")
@@ -110,7 +114,7 @@ class GripperState(_message.Message):
     def __init__(self, measured_at: _Optional[float] = ..., width: _Optional[float] = ..., is_moving: _Optional[bool] = ..., is_grasping: _Optional[bool] = ..., fault: _Optional[str] = ...) -> None: ...
 
 class Tick(_message.Message):
-    __slots__ = ("tick", "at", "lateness", "missed_ticks", "mode", "why", "arm", "flange_from_tcp", "gripper", "proposed", "stopping", "sent", "was_tracked", "verdict", "reasons", "gripper_opening", "session", "chunk_sequence", "chunk_step", "chunk_age", "camera_ages", "held", "hold_age", "memory_json")
+    __slots__ = ("tick", "at", "lateness", "missed_ticks", "mode", "why", "arm", "flange_from_tcp", "gripper", "proposed", "stopping", "sent", "was_tracked", "verdict", "reasons", "gripper_opening", "session", "chunk_sequence", "chunk_step", "chunk_age", "camera_ages", "held", "hold_age", "memory_json", "memory_is_new")
     class CameraAgesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +146,7 @@ class Tick(_message.Message):
     HELD_FIELD_NUMBER: _ClassVar[int]
     HOLD_AGE_FIELD_NUMBER: _ClassVar[int]
     MEMORY_JSON_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_IS_NEW_FIELD_NUMBER: _ClassVar[int]
     tick: int
     at: float
     lateness: float
@@ -166,7 +171,8 @@ class Tick(_message.Message):
     held: bool
     hold_age: float
     memory_json: str
-    def __init__(self, tick: _Optional[int] = ..., at: _Optional[float] = ..., lateness: _Optional[float] = ..., missed_ticks: _Optional[int] = ..., mode: _Optional[str] = ..., why: _Optional[str] = ..., arm: _Optional[_Union[ArmState, _Mapping]] = ..., flange_from_tcp: _Optional[_Union[_wire_pb2.Pose, _Mapping]] = ..., gripper: _Optional[_Union[GripperState, _Mapping]] = ..., proposed: _Optional[_Union[Target, _Mapping]] = ..., stopping: _Optional[bool] = ..., sent: _Optional[_Union[Target, _Mapping]] = ..., was_tracked: _Optional[bool] = ..., verdict: _Optional[_Union[_wire_pb2.VerdictKind, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., gripper_opening: _Optional[float] = ..., session: _Optional[str] = ..., chunk_sequence: _Optional[int] = ..., chunk_step: _Optional[int] = ..., chunk_age: _Optional[float] = ..., camera_ages: _Optional[_Mapping[str, float]] = ..., held: _Optional[bool] = ..., hold_age: _Optional[float] = ..., memory_json: _Optional[str] = ...) -> None: ...
+    memory_is_new: bool
+    def __init__(self, tick: _Optional[int] = ..., at: _Optional[float] = ..., lateness: _Optional[float] = ..., missed_ticks: _Optional[int] = ..., mode: _Optional[str] = ..., why: _Optional[str] = ..., arm: _Optional[_Union[ArmState, _Mapping]] = ..., flange_from_tcp: _Optional[_Union[_wire_pb2.Pose, _Mapping]] = ..., gripper: _Optional[_Union[GripperState, _Mapping]] = ..., proposed: _Optional[_Union[Target, _Mapping]] = ..., stopping: _Optional[bool] = ..., sent: _Optional[_Union[Target, _Mapping]] = ..., was_tracked: _Optional[bool] = ..., verdict: _Optional[_Union[_wire_pb2.VerdictKind, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., gripper_opening: _Optional[float] = ..., session: _Optional[str] = ..., chunk_sequence: _Optional[int] = ..., chunk_step: _Optional[int] = ..., chunk_age: _Optional[float] = ..., camera_ages: _Optional[_Mapping[str, float]] = ..., held: _Optional[bool] = ..., hold_age: _Optional[float] = ..., memory_json: _Optional[str] = ..., memory_is_new: _Optional[bool] = ...) -> None: ...
 
 class Event(_message.Message):
     __slots__ = ("at", "event", "refusal", "mode_before", "mode_after")

@@ -26,7 +26,7 @@ class Difference:
 
 
 @dataclass(kw_only=True)
-class Replay:
+class Rejudged:
     path: Path
     ticks: int = 0
     skipped: int = 0  # ticks after a gap in the record, before the next whole memory
@@ -37,7 +37,7 @@ class Replay:
     differences: list[Difference] = field(default_factory=list[Difference])
 
 
-def replay(path: Path, limits: SafetyLimits | None = None) -> Replay:
+def replay(path: Path, limits: SafetyLimits | None = None) -> Rejudged:
     """Judge every tick of a file again, with its own limits or with others."""
     recording = read_recording(path, with_pictures=False)
     if not recording.ticks:
@@ -45,9 +45,9 @@ def replay(path: Path, limits: SafetyLimits | None = None) -> Replay:
     return judge_again(recording, limits)
 
 
-def judge_again(recording: Recording, limits: SafetyLimits | None = None) -> Replay:
+def judge_again(recording: Recording, limits: SafetyLimits | None = None) -> Rejudged:
     own_limits = limits_from(recording.begin.limits_json)
-    result = Replay(path=recording.path, cut=recording.cut)
+    result = Rejudged(path=recording.path, cut=recording.cut)
     memory: Memory | None = None
     last_tick: int | None = None
     for tick in recording.ticks:
@@ -55,8 +55,8 @@ def judge_again(recording: Recording, limits: SafetyLimits | None = None) -> Rep
             memory = None
             result.gaps += 1
         last_tick = tick.tick
-        # The recorded memory belongs to the recorded limits; under others the memory goes its own way.
-        if tick.memory is not None and (limits is None or memory is None):
+        # The memory that a chain of ticks leaves belongs to the limits that judged them.
+        if tick.memory is not None and (limits is None or memory is None or tick.memory_is_new):
             memory = tick.memory
         if memory is None:
             result.skipped += 1
@@ -68,7 +68,7 @@ def judge_again(recording: Recording, limits: SafetyLimits | None = None) -> Rep
     return result
 
 
-def _compare(result: Replay, tick: Tick, target: Target, verdict: Verdict) -> None:
+def _compare(result: Rejudged, tick: Tick, target: Target, verdict: Verdict) -> None:
     result.ticks += 1
     result.recorded[tick.verdict.kind] += 1
     result.judged[verdict.kind] += 1
@@ -95,23 +95,31 @@ def _same(a: Target, b: Target) -> bool:
     )
 
 
-def report(result: Replay, *, shown: int = 10) -> str:
+def report(result: Rejudged, *, shown: int = 10) -> str:
     """The outcome for people."""
     lines = [f"{result.path}: {result.ticks} ticks judged again"]
     if result.cut:
-        lines.append(f"  the file is cut: {result.cut}")
+        lines.append(f"  this recording is not whole: {result.cut}")
     if result.gaps:
         lines.append(f"  {result.gaps} gaps in the record, {result.skipped} ticks could not be judged")
     for kind in ("PASS", "CLAMP", "HOLD", "STOP"):
         lines.append(f"  {kind:5}  recorded {result.recorded[kind]:6}  judged {result.judged[kind]:6}")
     if not result.differences:
         lines.append("  every verdict and every target is the same, bit for bit")
+        return "\n".join(lines)
+    farthest = max(difference.distance for difference in result.differences)
+    lines.append(
+        f"  {len(result.differences)} ticks differ; their targets are up to {farthest * 1000:.3f} mm apart"
+    )
     for difference in result.differences[:shown]:
         lines.append(
-            f"  tick {difference.tick}: recorded {difference.recorded.kind}"
-            f" {' '.join(difference.recorded.codes)}, judged {difference.judged.kind}"
-            f" {' '.join(difference.judged.codes)}, targets {difference.distance * 1000:.3f} mm apart"
+            f"  tick {difference.tick}: recorded {_in_short(difference.recorded)},"
+            f" judged {_in_short(difference.judged)}, {difference.distance * 1000:.3f} mm apart"
         )
     if len(result.differences) > shown:
-        lines.append(f"  and {len(result.differences) - shown} more that differ")
+        lines.append(f"  and {len(result.differences) - shown} more")
     return "\n".join(lines)
+
+
+def _in_short(verdict: Verdict) -> str:
+    return " ".join((verdict.kind, *verdict.codes))

@@ -11,12 +11,13 @@ import selectors
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
 from mcap_protobuf.schema import register_schema
 
-from robot_bridge.recording.encode import MESSAGE_TYPES
+from robot_bridge.recording.message_types import MESSAGE_TYPES
 from robot_bridge.recording.pipe import FrameParser, PipeFrame, split_message
 
 FLUSH_SECONDS = 0.5
@@ -77,50 +78,54 @@ class RecorderProcess:
         self._file: TrialFile | None = None
 
     def handle(self, frame: PipeFrame) -> None:
-        try:
-            match frame.kind:
-                case "open":
-                    self.finish()
-                    self._file = TrialFile(Path(frame.payload.decode()))
-                case "message":
-                    if self._file is not None:
-                        self._file.add(frame)
-                case "close":
-                    self.finish()
-        except OSError as error:
-            self._give_up(error)
+        match frame.kind:
+            case "open":
+                self.finish()
+                self._open(Path(frame.payload.decode()))
+            case "message":
+                self._attempt(lambda file: file.add(frame))
+            case "close":
+                self.finish()
 
     def flush(self) -> None:
-        if self._file is not None:
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._give_up(error)
+        self._attempt(TrialFile.flush)
 
     def finish(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            try:
-                file.finish()
-                say("finished", str(file.path))
-            except OSError as error:
-                self._file = file
-                self._give_up(error)
-
-    def _give_up(self, error: OSError) -> None:
-        """The disk is full, say: keep what is written, take nothing more for this trial."""
-        path = str(error.filename or (self._file.part if self._file is not None else "?"))
-        if self._file is not None:
-            try:
-                self._file.abandon()
-            except OSError:
-                path = str(self._file.part)  # what could not be flushed at closing is lost
+        file = self._file
+        if file is not None and self._attempt(TrialFile.finish):
             self._file = None
-        say("failed", f"{path}: {error.strerror}")
+            say(finished=str(file.path))
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._file = TrialFile(path)
+        except OSError as error:
+            self._give_up(path, error)
+
+    def _attempt(self, work: Callable[[TrialFile], None]) -> bool:
+        if self._file is None:
+            return False
+        try:
+            work(self._file)
+        except OSError as error:
+            self._give_up(self._file.path, error)
+            return False
+        return True
+
+    def _give_up(self, path: Path, error: OSError) -> None:
+        """The disk is full, say: keep what is written, take nothing more for this trial."""
+        file, self._file = self._file, None
+        where = str(error.filename or path)
+        if file is not None:
+            try:
+                file.abandon()
+            except OSError:
+                where = str(file.part)  # what could not be flushed at closing is lost
+        say(failed=f"{where}: {error.strerror}", path=str(path))
 
 
-def say(what: str, text: str) -> None:
-    sys.stdout.write(json.dumps({what: text}) + "\n")
+def say(**words: str) -> None:
+    sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()
 
 
@@ -132,7 +137,6 @@ def main() -> None:
     selector = selectors.DefaultSelector()
     selector.register(source, selectors.EVENT_READ)
     flushed_at = time.monotonic()
-    say("ready", str(os.getpid()))
     while True:
         if selector.select(timeout=FLUSH_SECONDS / 2):
             data = os.read(source, 1 << 20)
