@@ -15,9 +15,11 @@ START_SECONDS = 120.0
 class ServerProcess:
     """`with ServerProcess(["--stand-in"]) as server: server.address`; on leaving it is stopped."""
 
-    def __init__(self, arguments: Sequence[str], *, wait_for: str = "serving") -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, wait_for: str = "serving", address: str = "127.0.0.1:0"
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "policy_server", "serve", *arguments, "--address", "127.0.0.1:0"],
+            [sys.executable, "-m", "policy_server", "serve", *arguments, "--address", address],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -317,7 +317,14 @@ def test_sigkill_is_seen_by_clients_within_a_second() -> None:
         with pytest.raises(PolicyUnavailable, match="UNAVAILABLE"):
             stream.receive(5)
         assert time.monotonic() - killed_at < 1.0
-    server.kill()
+        server.kill()
+        # Started again at the same address, it is found by the same client.
+        with ServerProcess(["--stand-in"], address=server.address):
+            assert client.get_contract("stand-in", timeout=20.0).name == "stand-in"
+            stream = client.open_stream()
+            stream.send(observation())
+            assert isinstance(stream.receive(10), ActionChunk)
+            stream.close()
 
 
 def run_command(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
