@@ -28,7 +28,7 @@ def _camera_settings(rig: Rig, camera: CameraRig, settings: TwinSettings) -> Cam
     if camera.name not in settings.cameras:
         hint = nearest_name(camera.name, settings.cameras)
         raise RigError(f"{rig.file.name}: the twin has no camera {camera.name!r}; {hint}")
-    return dataclasses.replace(
+    as_in_rig = dataclasses.replace(
         settings.cameras[camera.name],
         width=camera.width,
         height=camera.height,
@@ -36,6 +36,7 @@ def _camera_settings(rig: Rig, camera: CameraRig, settings: TwinSettings) -> Cam
         frame_rate_hz=camera.rate_hz,
         latency=camera.latency,
     )
+    return as_in_rig if camera.calibration is None else as_in_rig.calibrated(camera.calibration)
 
 
 class TwinCell:

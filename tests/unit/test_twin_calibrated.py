@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from robot_bridge.devices import Picture
+from robot_bridge.drivers.twin_cell import twin_settings
+from robot_bridge.rig_file import find_rig, load_rig
 from robot_bridge.scene.scene import CameraOffset, Scene
 from robot_bridge.scene.splits import draw_scene
 from robot_bridge.twin.settings import CameraSettings, Poster, TwinSettings, looking_at
@@ -87,6 +89,18 @@ def test_the_measured_camera_sees_the_board_where_it_should(scene: Scene) -> Non
     expected = np.column_stack([fx * points[:, 0], fy * points[:, 1]]) / points[:, 2:] + (cx, cy)
     assert np.abs((seen - expected).mean(axis=0)).max() < 0.15
     assert np.abs(seen - expected).max() < 0.8
+
+
+def test_a_rigs_calibration_goes_into_the_twins_camera() -> None:
+    rig = load_rig(find_rig("twin_stepped"))
+    assert rig.simulation is not None
+    external, *others = rig.cameras
+    calibrated = replace(rig, cameras=(replace(external, calibration=measured()), *others))
+    camera = twin_settings(calibrated, rig.simulation).cameras["external"]
+    assert camera.intrinsics() == (640.0, 600.0, 340.0, 225.0)
+    assert camera.mount_from_camera == EYE
+    plain = twin_settings(rig, rig.simulation).cameras["external"]
+    assert plain.measured_intrinsics is None
 
 
 def test_a_board_on_the_flange_moves_with_it(scene: Scene) -> None:
