@@ -2,8 +2,8 @@
 
 python benchmarks/bridge.py [--quick] [--json FILE]
 
-filter_*           `filter_action` alone, over the ticks of a trial on the mock rig
-tick_*             a whole tick on the mock rig, real clock, all threads of the bridge running
+filter_*           `filter_action` alone, over the ticks of a trial on the mock rig; the thread's processor time
+tick_*             a whole tick on the mock rig, all threads of the bridge running; time on the wall
 hold_ms            per fault: milliseconds from the fault to the onset of deceleration, and the promise; for
                    the server's faults from the last valid target, as the promise has it
 stop_ms_max        from the stop's arrival to a commanded velocity of zero, at full speed of the profile
@@ -221,7 +221,7 @@ def started(rig: Rig, seconds: float, attempts: int = 5) -> Trial:
 def filter_seconds(rig: Rig, ticks: list[TickRecord]) -> list[float]:
     found: list[float] = []
     for record in ticks:
-        began = time.perf_counter()
+        began = time.thread_time()
         filter_action(
             record.state,
             record.proposed,
@@ -230,7 +230,7 @@ def filter_seconds(rig: Rig, ticks: list[TickRecord]) -> list[float]:
             now=record.at,
             stopping=record.stopping,
         )
-        found.append(time.perf_counter() - began)
+        found.append(time.thread_time() - began)
     return found
 
 

@@ -531,3 +531,19 @@ def test_one_clock() -> None:
             if is_time and (node.value.id, node.attr) in {("time", "time"), ("datetime", "now")}:
                 found.append(path.name)
     assert found == ["trial.py"], "only the first record of a trial says what time it was"
+
+
+def test_hold_drops_the_rest_of_the_chunk() -> None:
+    """After a HOLD the policy is asked anew; targets from before it, by then far ahead, are not caught up."""
+    bench = Bench(execution="overlapped", chunk_length=16, execute_steps=8, trained_delay_steps=2).start()
+    bench.run(2.0)
+    before = bench.notes.ticks[-1].chunk_sequence
+    bench.cell.faults.state_frozen = True
+    bench.run(0.3)
+    assert bench.notes.ticks[-1].verdict.kind == "HOLD"
+    bench.cell.faults.state_frozen = False
+    bench.run(0.5)
+    assert bench.state is State.RUNNING, "it clears by itself within half a second"
+    after = [record.chunk_sequence for record in bench.notes.ticks[-50:] if record.verdict.kind != "HOLD"]
+    assert after[0] == -1, "the arm stands until a new chunk comes"
+    assert after[-1] > before
