@@ -2,7 +2,7 @@
 
 python benchmarks/bridge.py [--quick] [--json FILE]
 
-filter_*           `filter_action` alone, over the ticks of a trial on the mock rig; the thread's processor time
+filter_*           `filter_action` alone, over the ticks of a trial on the mock rig; processor time
 tick_*             a whole tick on the mock rig, all threads of the bridge running; time on the wall
 hold_ms            per fault: milliseconds from the fault to the onset of deceleration, and the promise; for
                    the server's faults from the last valid target, as the promise has it
