@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from policy_server.batch_run import (
     BatchResult,
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 TIMER_SLACK = 1e-4  # [s]
+DRAIN_POLL_SECONDS = 0.005
 SHORTEST_LEAD = 0.005  # [s] before the model is free, for preparing its next batch
 LEAD_MARGIN = 2.0  # times the expected time of preparing a whole batch
 
@@ -45,8 +46,6 @@ class EngineWorker:
         self._running: PolicyVersion | None = None
         self._free_at = 0.0  # [s] predicted end of the running batch
         self._timer: asyncio.TimerHandle | None = None  # when the next waiting observation becomes hopeless
-        self._idle = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(
         self,
@@ -66,9 +65,10 @@ class EngineWorker:
         )
         now = time.monotonic()
         rejections = version.batcher.submit(ticket, now=now, engine_free_at=self._free_at_from(now))
-        for older in self._policies.versions():
-            if older is not version and (waiting := older.batcher.cancel(session)) is not None:
-                rejections.append(superseded(waiting, ticket))
+        if all(rejection.ticket is not ticket for rejection in rejections):
+            for older in self._policies.versions():
+                if older is not version and (waiting := older.batcher.cancel(session)) is not None:
+                    rejections.append(superseded(waiting, ticket))
         self._reject(version, rejections)
         self._pump()
         return ticket
@@ -100,11 +100,11 @@ class EngineWorker:
         """Take nothing new for this version and wait for what it still owes; False when time ran out."""
         version.batcher.draining = True
         self._pump()
-        try:
-            async with asyncio.timeout(timeout), self._idle:
-                await self._idle.wait_for(lambda: not version.batcher and self._running is not version)
-        except TimeoutError:
-            return False
+        give_up_at = time.monotonic() + timeout
+        while version.batcher or self._running is version:
+            if time.monotonic() > give_up_at:
+                return False
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
         return True
 
     def close(self) -> None:
@@ -156,11 +156,6 @@ class EngineWorker:
             rejections = version.batcher.expire(now=now, engine_free_at=self._free_at_from(now))
             self._reject(version, rejections)
         self._pump()
-
-    def _in_background(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _prepare(self, version: PolicyVersion, ticket: Ticket[Request]) -> None:
         """In the pool: decode one observation, then tell the loop."""
@@ -223,11 +218,6 @@ class EngineWorker:
             now = time.monotonic()
             for index, ticket in enumerate(run.batch):
                 self._deliver(version, ticket, chunk_for(run, result, index, now=now), now)
-        self._in_background(self._tell_idle())
-
-    async def _tell_idle(self) -> None:
-        async with self._idle:
-            self._idle.notify_all()
 
     def _account(self, version: PolicyVersion, size: int, seconds: float) -> None:
         cost = version.batcher.cost

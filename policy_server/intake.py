@@ -10,7 +10,7 @@ from policy_server.batcher import Ticket
 from policy_server.engine_worker import EngineWorker
 from policy_server.metrics import Metrics
 from policy_server.outbox import Ending
-from policy_server.policies import Policies
+from policy_server.policies import Policies, PolicyVersion
 from policy_server.request import Answer, Arrival, Request
 from robot_contract.messages import ActionChunk, Refusal, RefusalReason
 
@@ -101,6 +101,10 @@ class Intake:
     def withdraw(self, ticket: Ticket[Request]) -> None:
         """Nobody waits for this answer any more."""
         self._engine.withdraw(ticket)
+
+    async def drain(self, version: PolicyVersion, *, timeout: float) -> bool:
+        """Wait until a version that takes nothing new owes nothing more; False when time ran out."""
+        return await self._engine.drain(version, timeout=timeout)
 
     def submit(
         self, arrival: Arrival, *, session: str, deliver: Callable[[Answer], None]

@@ -18,6 +18,7 @@ from robot_contract.policy_contract import PolicyContract, interface_document
 
 log = logging.getLogger(__name__)
 
+LONG_BATCH_SECONDS = 1.0  # larger batches than one that takes so long help no robot, and are not tried
 DRAIN_SECONDS = 60.0  # longer than any sensible deadline
 
 Loader = Callable[[str, str], ServedModel]  # (source, served name); a source is a path as text
@@ -67,6 +68,9 @@ class Reloader:
         for size in warm_up_sizes(max_batch):
             seconds = await self._engine.run_between_batches(partial(time_batches, model, size))
             measured.append((size, seconds))
+            if seconds > LONG_BATCH_SECONDS:
+                break
+        max_batch = measured[-1][0]
         cost = BatchCost(measured)
         log.info(
             "policy %s is warm after %.1f s on %s; a batch of B takes %.1f + %.1f B ms",

@@ -170,7 +170,7 @@ class PolicyServer:
             policy.state = "draining"
         await self._set_health(NOT_SERVING)
         for version_ in self.policies.versions():
-            if not await self.engine.drain(version_, timeout=self.options.drain_seconds):
+            if not await self.intake.drain(version_, timeout=self.options.drain_seconds):
                 log.warning("%s still ran after %g s", version_.name, self.options.drain_seconds)
         self._watch.cancel()
         if self.openpi is not None:

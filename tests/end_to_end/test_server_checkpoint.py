@@ -76,4 +76,3 @@ def test_inspect_shows_what_a_folder_promises(folder: Path) -> None:
     assert "untrained: 8 actions at 10 Hz" in text
     assert "camera wrist: wrist, " in text
     assert open_checkpoint(folder).contract.interface_digest in text
-    assert run("inspect", str(folder), "--json").stdout == (folder / "contract.json").read_text() + "\n"

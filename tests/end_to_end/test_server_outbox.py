@@ -158,3 +158,29 @@ def test_the_loop_is_not_blocked_while_the_model_runs() -> None:
 
     run_service(work, model)
     assert len(gaps) > 8, "the loop went on turning during the batch"
+
+
+def test_draining_ends_when_what_waits_expires() -> None:
+    """Nothing runs and nothing is ready: the last observation goes by its deadline, which ends it."""
+
+    class SlowToPrepare(StandIn):
+        def prepare(self, observation: Observation) -> float:
+            time.sleep(0.3)
+            return super().prepare(observation)
+
+    model = SlowToPrepare(StandInOptions(fixed_ms=1.0, per_sample_ms=0.1, image_size=32))
+    context = WatchedContext(observations(1, deadline=0.05))
+
+    async def work(service: PolicyService, intake: Intake) -> None:
+        streaming = asyncio.create_task(service.stream(None, context))
+        await asyncio.sleep(0.01)
+        (version,) = intake.policies.versions()
+        started_at = time.monotonic()
+        assert await intake.drain(version, timeout=20.0)
+        assert time.monotonic() - started_at < 10.0
+        await streaming
+
+    run_service(work, model)
+    (reply,) = (wire.stream_reply_from_wire(message) for message in context.written)
+    assert isinstance(reply, Refusal)
+    assert reply.reason == "deadline"
