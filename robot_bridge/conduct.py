@@ -45,6 +45,7 @@ class Conduct:
         recorder: Recorder,
         *,
         name: str,
+        dry_run: bool,
     ) -> None:
         self.hold_to_run = HoldToRun()
         self.modes = Modes()
@@ -57,6 +58,7 @@ class Conduct:
         self._answers = answers
         self._recorder = recorder
         self._name = name
+        self._dry_run = dry_run
         self._goal: Vector | None = None  # of a motion to a pose, until it is reached or given up
         self._move: JointMove | None = None
         self._posture: Vector = read_only(rig.limits.nominal_posture)
@@ -301,6 +303,8 @@ class Conduct:
             self.event("watchdog", why, now)
 
     def _mind_pressing(self, verdict: Verdict, why: str, now: float) -> None:
+        if self._dry_run:
+            return  # the arm stays behind on purpose, and the leash holds the target all the time
         tick = self._rig.tick_period
         self._pressing = max(self._pressing + (tick if presses_on(verdict.codes) else -tick), 0.0)
         longest = self._rig.watchdogs.longest_clamp

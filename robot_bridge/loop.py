@@ -32,6 +32,7 @@ class Snapshot:
     sensed: Sensed
     trial: Trial | None
     verdict: Verdict
+    missing: str  # what the bridge itself missed in this tick, and so proposed nothing; empty mostly
     chunk_age: float  # [s] past the last valid target; infinite with none
     gripper_opening: float  # commanded, 0..1
     held: bool
@@ -44,6 +45,7 @@ class Judged:
     """What one tick proposed, and what became of it."""
 
     proposal: Proposal | None
+    missing: str
     stopping: bool
     before: Memory
     target: Target
@@ -79,7 +81,9 @@ class ControlLoop:
         sensed = self._senses.read(now, with_cameras=False)
         self._memory = Memory.at_rest(sensed.arm, now)
         self._hand = Hand(devices.gripper, rig.gripper, sensed.gripper, dry_run=dry_run)
-        self.conduct = Conduct(rig, devices, self._senses, self._hand, answers, recorder, name=name)
+        self.conduct = Conduct(
+            rig, devices, self._senses, self._hand, answers, recorder, name=name, dry_run=dry_run
+        )
 
     def tick(self) -> None:
         now = self.devices.clock.now()
@@ -91,7 +95,7 @@ class ControlLoop:
         missing = self.conduct.watch(sensed, self.missed_in_a_row, now)
         self.conduct.ask(sensed, now)
         proposal = self.conduct.propose(sensed, self._memory, now) if not missing else None
-        judged = self._judge(sensed, proposal, now)
+        judged = self._judge(sensed, proposal, missing, now)
         self.conduct.follow(judged.verdict, missing, self._memory, now)
         was_tracked = self._act(judged, sensed, now)
         self._record(judged, sensed, was_tracked, now)
@@ -116,7 +120,7 @@ class ControlLoop:
             return False
         return self.modes.state not in (State.IDLE, State.FAULT) or not self.is_at_rest
 
-    def _judge(self, sensed: Sensed, proposal: Proposal | None, now: float) -> Judged:
+    def _judge(self, sensed: Sensed, proposal: Proposal | None, missing: str, now: float) -> Judged:
         if not self._is_tracking(sensed) and not sensed.device_fault:
             self._memory = Memory.at_rest(sensed.arm, now - self.rig.tick_period)
         before, stopping = self._memory, self.modes.state is State.FAULT
@@ -128,7 +132,14 @@ class ControlLoop:
             now=now,
             stopping=stopping,
         )
-        return Judged(proposal=proposal, stopping=stopping, before=before, target=target, verdict=verdict)
+        return Judged(
+            proposal=proposal,
+            missing=missing,
+            stopping=stopping,
+            before=before,
+            target=target,
+            verdict=verdict,
+        )
 
     def _act(self, judged: Judged, sensed: Sensed, now: float) -> bool:
         """Send the target; true when the arm took it."""
@@ -194,6 +205,7 @@ class ControlLoop:
                 sensed=sensed,
                 trial=trial,
                 verdict=judged.verdict,
+                missing=judged.missing,
                 chunk_age=chunk_age,
                 gripper_opening=self._hand.opening,
                 held=held,

@@ -50,7 +50,12 @@ def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float
         elapsed=trial.elapsed if trial is not None else 0.0,
         time_limit=trial.setup.time_limit if trial is not None else 0.0,
         verdict=Verdict(
-            kind=snapshot.verdict.kind, reasons=tuple(str(reason) for reason in snapshot.verdict.reasons)
+            kind=snapshot.verdict.kind,
+            reasons=(
+                (snapshot.missing,)
+                if snapshot.missing
+                else tuple(str(reason) for reason in snapshot.verdict.reasons)
+            ),
         ),
         verdict_counts=dict(trial.verdict_counts.items()) if trial is not None else {},
         tcp_pose=sensed.arm.flange_pose @ rig.flange_from_tcp,

@@ -366,6 +366,9 @@ def test_missing_pictures_hold_and_then_need_the_operator(fault: str, words: str
     getattr(bench.cell.faults, fault).add("wrist")
     bench.run_until(lambda: bench.notes.ticks[-1].verdict.kind == "HOLD")
     assert bench.state is State.RUNNING, "a HOLD may clear by itself"
+    snapshot = bench.loop.snapshot.peek()
+    assert snapshot is not None
+    assert words in snapshot.missing, "and the operator sees at once why"
     bench.run_until(lambda: bench.state is State.HOLDING_FOR_START)
     assert words in bench.why
     getattr(bench.cell.faults, fault).clear()
@@ -438,10 +441,13 @@ def test_dry_run_moves_nothing() -> None:
     bench.loop = ControlLoop(
         bench.rig, bench.cell.devices(), bench.answers, bench.notes, name="dry", dry_run=True
     )
+    straight = np.zeros((8, 7))
+    straight[:, 1] = 0.01
+    bench.policy.script = lambda observation: straight
     bench.run(0.1)
     bench.start()
-    bench.run(1.0)
-    assert bench.state is State.RUNNING
+    bench.run(8.0)
+    assert bench.state is State.RUNNING, "though the arm stays behind for good"
     assert bench.cell.arm.tracked == 0
     assert bench.cell.gripper.moves == 0
     assert any(record.proposed is not None for record in bench.notes.ticks)
