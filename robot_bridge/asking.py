@@ -79,11 +79,18 @@ class PolicyConnection(Predictor, Protocol):
     def open_stream(self) -> PolicyStream: ...
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Assignment:
+    """One `prepare`: a new one each time, also for the same policy."""
+
+    contract: PolicyContract
+
+
 class Asking:
     def __init__(self, client: PolicyConnection, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self._contract: Latest[PolicyContract] = Latest()
+        self._assignment: Latest[_Assignment] = Latest()
         self._asks: Latest[Ask] = Latest()
         self._answers: Latest[Answer] = Latest()
         self._stopping = threading.Event()
@@ -103,12 +110,12 @@ class Asking:
         self._thread.join(timeout=5.0)
 
     def prepare(self, contract: PolicyContract | None) -> None:
-        self._contract.take()
+        self._assignment.take()
         self._asks.take()
         self._answers.take()
         self._state = "no policy is prepared" if contract is None else "connecting"
         if contract is not None:
-            self._contract.put(contract)
+            self._assignment.put(_Assignment(contract=contract))
 
     def post(self, ask: Ask) -> None:
         self._asks.put(ask)
@@ -119,23 +126,24 @@ class Asking:
     def _run(self) -> None:
         back_off = _SHORTEST_BACK_OFF
         while not self._stopping.is_set():
-            contract = self._contract.peek()
-            if contract is None:
+            assignment = self._assignment.peek()
+            if assignment is None:
                 self._stopping.wait(_POLL)
                 continue
             try:
-                problem = self._serve(contract)
+                problem = self._serve(assignment)
                 back_off = _SHORTEST_BACK_OFF
             except PolicyUnavailable as error:
                 problem = str(error)
                 _log.warning("%s; trying again in %.1f s", problem, back_off)
-            if problem and self._contract.peek() is contract:
+            if problem and self._assignment.peek() is assignment:
                 self._state = problem
                 self._stopping.wait(back_off)
                 back_off = min(2 * back_off, _LONGEST_BACK_OFF)
 
-    def _serve(self, contract: PolicyContract) -> str:
-        """Answer asks until the contract changes; return a sentence when this server will not do."""
+    def _serve(self, assignment: _Assignment) -> str:
+        """Answer asks until there is another assignment; return a sentence when this server will not do."""
+        contract = assignment.contract
         found = self._client.get_contract(contract.name, timeout=_CONTRACT_SECONDS)
         problem = differing_policy(contract, found.interface_digest, found.policy_digest)
         if problem:
@@ -144,18 +152,27 @@ class Asking:
         self._state = CONNECTED
         waiting: dict[int, tuple[Ask, Observation]] = {}
         try:
-            while not self._stopping.is_set() and self._contract.peek() is contract:
+            while not self._stopping.is_set() and self._assignment.peek() is assignment:
                 ask = self._asks.take() if waiting else self._asks.wait(_POLL)
                 if ask is not None:
-                    self._send(stream, ask, waiting)
-                if waiting:
-                    self._receive(stream, contract, waiting)
+                    self._send(stream, ask, contract, waiting)
+                self._receive(stream, contract, waiting)
+        except PolicyUnavailable as error:
+            for ask, _ in waiting.values():
+                self._refuse(ask, str(error))
+            raise
         finally:
             stream.close()
         return ""
 
-    def _send(self, stream: PolicyStream, ask: Ask, waiting: dict[int, tuple[Ask, Observation]]) -> None:
-        if ask.contract is not self._contract.peek():
+    def _send(
+        self,
+        stream: PolicyStream,
+        ask: Ask,
+        contract: PolicyContract,
+        waiting: dict[int, tuple[Ask, Observation]],
+    ) -> None:
+        if ask.contract is not contract:
             return
         try:
             observation = make_observation(ask)
@@ -172,7 +189,8 @@ class Asking:
         contract: PolicyContract,
         waiting: dict[int, tuple[Ask, Observation]],
     ) -> None:
-        reply = stream.receive(_POLL / 4)
+        """Also with nothing to wait for: a stream may end while the arm stands."""
+        reply = stream.receive(_POLL / 4 if waiting else 0.0)
         now = self._clock.now()
         if reply is None:
             for ask, _ in list(waiting.values()):

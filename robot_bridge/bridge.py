@@ -31,6 +31,7 @@ from robot_contract.messages import BridgeStatus, JointGoal, OperatorEvent, Tria
 _log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0  # the longest that the control thread may take to answer a command
+_REST_SECONDS = 3.0  # to come to rest
 _CONNECT_SECONDS = 1.0  # [s] for the stream to the policy server
 _SCENE_SECONDS = 60.0  # [s] the same with a scene to build
 
@@ -95,6 +96,7 @@ class Bridge:
             calibration_digests={name: c.digest for name, c in self._calibrations.items()},
         )
         with self._one_at_a_time:
+            self._wait_for_rest()
             self._policy_problems = ("the arming check is under way",)
             done: Future[str] = Future()
             self.loop.commands.put(Preparation(trial=trial, done=done))
@@ -113,6 +115,14 @@ class Bridge:
                 self._policy_server, self.devices, self.rig, trial.contract, self._answers.ages
             )
         return problems + policy_problems(self.rig, trial.contract, self._calibrations, self._answers.ages)
+
+    def _wait_for_rest(self) -> None:
+        """A trial that has just ended leaves the arm braking for a moment."""
+        until = time.monotonic() + _REST_SECONDS
+        while self.loop.modes.mode in ("IDLE", "ARMED") and not self.loop.is_at_rest:
+            if time.monotonic() >= until:
+                return
+            time.sleep(0.005)
 
     def _wait_until_connected(self) -> None:
         """The stream opens beside the arming check; what still hinders it afterwards is a problem."""

@@ -169,6 +169,25 @@ def test_prepare_checks_and_lists_everything() -> None:
         bridge.close()
 
 
+def test_next_trial_may_be_prepared_as_soon_as_one_has_ended() -> None:
+    policy = RehearsalPolicy(CONTRACT, small_circle(CONTRACT))
+    bridge = Bridge(RIG, mock_cell(RIG).devices(), policy)
+    bridge.start()
+    setup = TrialSetup(
+        trial_id="t", policy="rehearsal", instruction="x", start_pose="home", time_limit=1.0, record=False
+    )
+    try:
+        for name in ("first", "second", "third"):
+            bridge.prepare(dataclasses.replace(setup, trial_id=name))
+            for action in ("arm", "start"):
+                if bridge.status().mode != "ARMED" or action == "start":
+                    bridge.send(OperatorEvent(action=action, operator="ann"))  # type: ignore[arg-type]
+            wait_for(lambda: bridge.status().mode != "RUNNING")
+            assert bridge.status().why == "the time limit of 1 s is reached"
+    finally:
+        bridge.close()
+
+
 def make_ask(sequence: int, deadline: float = 10.0) -> Ask:
     picture = np.zeros((480, 640, 3), dtype=np.uint8)
     state = MeasuredState(tcp_pose=Pose.identity(), joint_position=np.zeros(7), gripper_width=0.08)
