@@ -1,4 +1,4 @@
-"""`robot-bridge replay`: the command line of it, and which files a command means."""
+"""`robot-bridge replay`, `export` and `plot`: their command lines, and which files a command means."""
 
 import dataclasses
 from collections.abc import Callable
@@ -37,6 +37,22 @@ class Replay:
     """So many ticks that differ are listed per recording."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Turn recorded trials into a data set for training; failures are kept.
+
+    Each trial is an episode, each of its frames a step of the policy: what was seen, what the policy proposed
+    (`action`), and what was sent after the safety filter (`action.executed`).
+    """
+
+    places: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Recorded files, or folders of them; the last argument is the folder to write, which must not exist."""
+    format: Literal["lerobot", "rlds"]
+    """lerobot is LeRobotDataset v3.0; rlds is TFRecord files that tensorflow_datasets reads."""
+    outcomes: Path | None = None
+    """A CSV file with the columns trial_id and success, where people judged the trials."""
+
+
 def run_replay(command: Replay, say: Callable[[str], None]) -> int:
     """The exit status."""
     differs = False
@@ -57,6 +73,16 @@ def _other_limits(own: SafetyLimits, command: Replay) -> SafetyLimits | None:
         return None
     limits = load_rig(find_rig(command.rig)).limits if command.rig else own
     return dataclasses.replace(limits, profile=profile(command.profile)) if command.profile else limits
+
+
+def run_export(command: Export, say: Callable[[str], None]) -> None:
+    from robot_bridge.recording.export import export
+
+    if len(command.places) < 2:
+        raise RecordingError("expected recordings and, as the last argument, the folder to write")
+    *sources, destination = command.places
+    for step in export(recordings_in(tuple(sources)), destination, command.format, outcomes=command.outcomes):
+        say(f"[{step.done}/{step.total}] {step.sentence}")
 
 
 def recordings_in(places: tuple[Path, ...]) -> list[Path]:
