@@ -5,7 +5,6 @@ what a missing picture, a missing chunk or a verdict does to the mode. Used by t
 """
 
 import logging
-from collections.abc import Sequence
 from concurrent.futures import Future
 
 from robot_bridge.asking import PolicyAnswers
@@ -16,6 +15,7 @@ from robot_bridge.joint_move import JointMove, plan_joint_move
 from robot_bridge.modes import Event, Modes, State, after, refusal
 from robot_bridge.open_devices import Devices
 from robot_bridge.policy_drive import PolicyDrive, Proposal, sent_by
+from robot_bridge.pressing import Pressing
 from robot_bridge.records import EventRecord, Recorder, TrialEnds
 from robot_bridge.rig import Rig
 from robot_bridge.safety import Memory, Verdict
@@ -28,10 +28,6 @@ from robot_contract.pose import Vector, read_only
 _log = logging.getLogger(__name__)
 
 _RECOVERY = 0.3  # [s] after a clear in which the arm's old report does not count
-# A policy is clamped by these all the time, for smoothness; by anything else only when it presses on.
-_SMOOTHING = frozenset(
-    {"jerk", "acceleration", "speed", "behind", "angular_jerk", "angular_acceleration", "angular_speed"}
-)
 
 
 class Conduct:
@@ -64,7 +60,7 @@ class Conduct:
         self._posture: Vector = read_only(rig.limits.nominal_posture)
         self._is_at_rest = True
         self._hold_since: float | None = None
-        self._pressing = 0.0  # [s] against a wall, a keep-out, the leash, less the time without
+        self._pressing = Pressing()
         self._cleared_at = float("-inf")
         self._to_answer: list[tuple[Future[str], str]] = []
         self._standing_fault = ""  # what a device reports since earlier ticks
@@ -207,7 +203,7 @@ class Conduct:
         if state is not State.RUNNING:
             return
         if before.state is State.ARMED:
-            self._pressing = 0.0
+            self._pressing.forget()
         self._set_out(now)
 
     def _set_out(self, now: float) -> None:
@@ -305,10 +301,9 @@ class Conduct:
     def _mind_pressing(self, verdict: Verdict, why: str, now: float) -> None:
         if self._dry_run:
             return  # the arm stays behind on purpose, and the leash holds the target all the time
-        tick = self._rig.tick_period
-        self._pressing = max(self._pressing + (tick if presses_on(verdict.codes) else -tick), 0.0)
+        self._pressing.add(verdict.codes, self._rig.tick_period)
         longest = self._rig.watchdogs.longest_clamp
-        if not self._pressing <= longest:
+        if not self._pressing.seconds <= longest:
             self.event("fault", f"pressed against a limit for more than {longest:g} s: {why}", now)
 
     def _mind_the_end(self, memory: Memory, now: float) -> None:
@@ -318,11 +313,6 @@ class Conduct:
                 self.event("finished", move.outcome(memory.sent.flange_pose), now)
         elif trial is not None and not trial.elapsed < trial.setup.time_limit:
             self.event("finished", f"the time limit of {trial.setup.time_limit:g} s is reached", now)
-
-
-def presses_on(codes: Sequence[str]) -> bool:
-    """Is this more than smoothing: a wall, a keep-out, the joint range, the leash?"""
-    return any(code not in _SMOOTHING for code in codes)
 
 
 def in_words(verdict: Verdict) -> str:
