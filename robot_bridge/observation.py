@@ -4,6 +4,7 @@ Pictures are cut and resized here, so that what crosses the network has the poli
 is the one that was measured when the oldest picture was exposed, interpolated.
 """
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -73,11 +74,19 @@ def exposure_span(frames: Mapping[str, Frame], contract: PolicyContract) -> tupl
 def make_image(frame: Frame, camera: CameraContract) -> CameraImage:
     picture = cut_and_resize(frame.picture, camera)
     return CameraImage(
-        jpeg=encode_jpeg(picture), width=camera.width, height=camera.height, exposed_at=frame.exposed_at
+        jpeg=encode_for_policy(picture), width=camera.width, height=camera.height, exposed_at=frame.exposed_at
     )
 
 
+def encode_for_policy(picture: Picture) -> bytes:
+    """As the policies' training pictures were made: libjpeg's exact transform, which its fast one is not."""
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    return encoded.getvalue()
+
+
 def encode_jpeg(picture: Picture) -> bytes:
+    """For people: four times as fast, a grey level off."""
     return simplejpeg.encode_jpeg(
         np.ascontiguousarray(picture), quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420"
     )

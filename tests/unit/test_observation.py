@@ -1,14 +1,23 @@
 """What the bridge sends to a policy: geometry, instants, skew, and when it sends nothing."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 import simplejpeg
+from PIL import Image
 
 from robot_bridge.devices import Frame
 from robot_bridge.history import History, MeasuredState, interpolate_state
-from robot_bridge.observation import Ask, ObservationRefused, cut_and_resize, make_observation
+from robot_bridge.observation import (
+    Ask,
+    ObservationRefused,
+    cut_and_resize,
+    encode_for_policy,
+    encode_jpeg,
+    make_observation,
+)
 from robot_bridge.rehearsal import rehearsal_contract
 from robot_bridge.rig_file import find_rig, load_rig
 from robot_bridge.watchdogs import FrameTrace, camera_problems, trace_frame
@@ -124,3 +133,15 @@ def test_old_picture_is_a_problem_in_words() -> None:
     ]
     assert camera_problems(RIG, [camera], {"external": trace}, float("nan")) != []
     assert camera_problems(RIG, [camera], {}, 0.0) == ["camera external has sent no picture yet"]
+
+
+def test_a_picture_for_the_policy_goes_through_the_exact_transform() -> None:
+    """Decoded, it is what Pillow's encoder gives; the fast transform of the live view is not."""
+    random = np.random.default_rng(0)
+    coarse = Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8))
+    picture = np.asarray(coarse.resize((96, 96), Image.Resampling.BICUBIC))
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95, subsampling=2)
+    expected = simplejpeg.decode_jpeg(buffer.getvalue())
+    np.testing.assert_array_equal(simplejpeg.decode_jpeg(encode_for_policy(picture)), expected)
+    assert not np.array_equal(simplejpeg.decode_jpeg(encode_jpeg(picture)), expected)
