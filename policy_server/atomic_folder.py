@@ -30,11 +30,12 @@ def new_folder(path: Path) -> Generator[Path]:
     lock = os.open(partial, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it when this process ends, however
+        folder_mode = _mode_of_a_new_folder(partial)
         yield partial
-        partial.chmod(0o755)  # mkdtemp lets nobody else in
+        partial.chmod(folder_mode)
         for folder, _, files in os.walk(partial):
             for name in files:
-                (Path(folder) / name).chmod(0o644)  # some writers begin private
+                (Path(folder) / name).chmod(folder_mode & 0o666)  # some writers begin private
                 _flush(Path(folder) / name)
             _flush(Path(folder))
         partial.rename(path)  # fails on a non-empty folder that appeared meanwhile
@@ -44,6 +45,15 @@ def new_folder(path: Path) -> Generator[Path]:
         raise
     finally:
         os.close(lock)
+
+
+def _mode_of_a_new_folder(inside: Path) -> int:
+    """What the umask leaves, which cannot be read without setting it; mkdtemp lets nobody else in."""
+    probe = inside / "probe"
+    probe.mkdir()
+    mode = probe.stat().st_mode & 0o777
+    probe.rmdir()
+    return mode
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

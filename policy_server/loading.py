@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 
 from policy_server.checkpoint import DTYPES, open_checkpoint
+from policy_server.device import usable_device
 from policy_server.engine_policy import EnginePolicy
 
 
 def load_model(path: Path, *, device: str, dtype: str) -> EnginePolicy:
     """`dtype` is a name of `DTYPES`, or empty for the one that is stored."""
+    device = usable_device(device)
     return EnginePolicy(open_checkpoint(path), device=device, dtype=DTYPES[dtype] if dtype else None)
 
 

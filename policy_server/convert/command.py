@@ -12,6 +12,7 @@ import tyro
 from policy_server.checkpoint import DTYPES
 from policy_server.convert.conversion import Choices, LayoutName, plan_conversion, run_conversion
 from policy_server.convert.robots import robot_preset
+from policy_server.device import usable_device
 from robot_contract.errors import ContractError
 
 
@@ -51,6 +52,7 @@ class Convert:
 
 def convert_command(command: Convert, say: Callable[[str], object]) -> None:
     """Convert, and say line by line what was recognised and decided."""
+    device = usable_device(command.device)
     choices = Choices(
         name=command.name or command.dst.name,
         robot=robot_preset(command.robot),
@@ -74,7 +76,7 @@ def convert_command(command: Convert, say: Callable[[str], object]) -> None:
         f"actions   {config.chunk_length} of {contract.step_period:g} s, {contract.reference}, each up to "
         f"{contract.max_translation_per_step:g} m and {contract.max_rotation_per_step:g} rad"
     )
-    checkpoint = run_conversion(conversion, command.dst, dtype=DTYPES[command.dtype], device=command.device)
+    checkpoint = run_conversion(conversion, command.dst, dtype=DTYPES[command.dtype], device=device)
     say(f"policy    {checkpoint.contract.policy_digest}")
     say(f"wrote     {command.dst}")
 

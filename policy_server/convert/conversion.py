@@ -95,12 +95,12 @@ def plan_conversion(source: Path, choices: Choices) -> Conversion:
     layout, because = (choices.layout, "chosen") if choices.layout else recognise(folder)
     robot = choices.robot
     one_action = layout == "openvla"
-    config = base_config(
-        folder,
-        cameras=len(choices.cameras),
-        chunk_length=choices.chunk_length or (1 if one_action else robot.chunk_length),
-        crop_area=choices.crop_area or (1.0 if one_action else 0.9),
-    )
+    chunk_length, crop_area = choices.chunk_length, choices.crop_area
+    if chunk_length is None:
+        chunk_length = 1 if one_action else robot.chunk_length
+    if crop_area is None:
+        crop_area = 1.0 if one_action else 0.9
+    config = base_config(folder, cameras=len(choices.cameras), chunk_length=chunk_length, crop_area=crop_area)
     config = LAYOUTS[layout].specialise(config, folder)
     config = replace(config, action_rotation=robot.rotation)
     contract = _contract(folder, config, choices, provenance=f"{layout}: {because}")

@@ -102,6 +102,8 @@ def axis_of(split: str) -> str:
 
 def draw_scene(split: str, seed: int) -> Scene:
     """The scene number `seed` of a split; the same on every machine."""
+    if not seed >= 0:
+        raise SceneError(f"seed: expected 0 or more, found {seed}")
     if split in VARIATIONS:
         return _draw(split, seed)
     members = AXES[axis_of(split)]

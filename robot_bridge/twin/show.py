@@ -110,9 +110,18 @@ def run(command: Twin) -> None:
     """What `robot-bridge twin` does."""
     if command.scenes < 1:
         raise SceneError(f"scenes: expected at least 1, found {command.scenes}")
+    if not 0 <= command.port <= 65535:
+        raise SceneError(f"port: expected 0 to 65535, found {command.port}")
+    if command.view and command.record is not None:
+        raise SceneError("expected one of --view and --record, found both")
+    if command.record is not None and command.record.suffix != ".mp4":
+        raise SceneError(f"record: expected a name that ends in .mp4, found {command.record}")
     scenes = [draw_scene(command.split, command.seed + number) for number in range(command.scenes)]
     if command.record is not None:
-        count = record(scenes, command.record)
+        try:
+            count = record(scenes, command.record)
+        except OSError as error:
+            raise SceneError(f"{command.record}: cannot be written: {error.strerror}") from None
         sys.stdout.write(f"{command.record}: {count} pictures, {count / _FILM_RATE_HZ:.0f} s\n")
     elif command.view:
         view(scenes, port=command.port)

@@ -14,6 +14,7 @@ from typing import Self
 import simplejpeg
 
 from robot_bridge.devices import Picture
+from robot_contract.errors import SceneError
 
 _BOUNDARY = "picture"
 _PAGE = """<!doctype html>
@@ -59,7 +60,10 @@ class Viewer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Silent."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        except OSError as error:
+            raise SceneError(f"port {port} cannot be served: {error.strerror}; 0 takes a free one") from None
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="twin-viewer", daemon=True)
         self._thread.start()

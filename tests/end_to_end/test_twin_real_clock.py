@@ -167,11 +167,21 @@ def test_people_can_watch_the_expert_live(capsys: pytest.CaptureFixture[str]) ->
         (Twin(), "--view"),
         (Twin(view=True, scenes=0), "at least 1"),
         (Twin(view=True, split="trian"), "train"),
+        (Twin(view=True, seed=-1), "seed: expected 0 or more, found -1"),
+        (Twin(view=True, port=70000), "port: expected 0 to 65535, found 70000"),
+        (Twin(view=True, record=Path("film.mp4")), "one of --view and --record"),
+        (Twin(record=Path("film.gif")), r"ends in \.mp4, found film\.gif"),
+        (Twin(record=Path("nowhere/film.mp4"), scenes=1), r"film\.mp4: cannot be written: No such file"),
     ],
 )
 def test_what_cannot_be_shown_is_said(command: Twin, message: str) -> None:
     with pytest.raises(SceneError, match=message):
         run_twin(command)
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with Viewer("first", dict) as first, pytest.raises(SceneError, match="in use; 0 takes a free one"):
+        Viewer("second", dict, int(first.address.rstrip("/").rpartition(":")[2]))
 
 
 def test_a_film_is_made_of_an_episode(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,14 +30,22 @@ def write(path: Path, *, then: BaseException | None = None) -> None:
             raise then
 
 
-def test_a_folder_appears_whole_with_readable_files(tmp_path: Path) -> None:
+@pytest.fixture(params=[0o022, 0o077, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_a_folder_appears_whole_and_is_for_whom_the_umask_says(tmp_path: Path, umask: int) -> None:
     with new_folder(tmp_path / "a" / "b") as partial:
         (partial / "inner").mkdir()
         (partial / "inner" / "file").write_text("x")
         (partial / "inner" / "file").chmod(0o600)
         assert not (tmp_path / "a" / "b").exists()
     assert (tmp_path / "a" / "b" / "inner" / "file").read_text() == "x"
-    assert (tmp_path / "a" / "b" / "inner" / "file").stat().st_mode & 0o777 == 0o644
+    for name, mode in (("b", 0o777), ("b/inner", 0o777), ("b/inner/file", 0o666)):
+        assert (tmp_path / "a" / name).stat().st_mode & 0o777 == mode & ~umask
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 

@@ -135,6 +135,20 @@ def test_the_command_ends_in_one_sentence_when_it_cannot(tmp_path: Path) -> None
         main([str(tmp_path / "no"), str(tmp_path / "dst"), "--robot", "libero", "--cameras", "external"])
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [("--chunk-length", "chunk_length: expected at least 1, found 0"), ("--crop-area", "center_crop_area 0")],
+)
+def test_a_nought_is_refused_and_not_taken_for_the_default(
+    option: str, sentence: str, tmp_path: Path
+) -> None:
+    source = oft_folder(tmp_path / "src")
+    options = ["--robot", "libero", "--cameras", "external", "wrist", option, "0"]
+    with pytest.raises(SystemExit, match=sentence):
+        main([str(source), str(tmp_path / "dst"), *options])
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
 def test_converting_into_something_that_exists_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     source = oft_folder(tmp_path / "src")
     (tmp_path / "dst").mkdir()

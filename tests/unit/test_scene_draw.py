@@ -187,6 +187,12 @@ def test_a_thing_twice_in_a_scene_is_refused() -> None:
         dataclasses.replace(scene, objects=(*scene.objects, scene.objects[0]))
 
 
+@pytest.mark.parametrize("split", ["train", "vision", "unseen_light"])
+def test_a_seed_below_zero_is_refused(split: str) -> None:
+    with pytest.raises(SceneError, match="seed: expected 0 or more, found -1"):
+        draw_scene(split, -1)
+
+
 def test_an_unknown_split_gets_the_nearest_name() -> None:
     with pytest.raises(SceneError, match="did you mean 'semantics'"):
         draw_scene("semantic", 0)
