@@ -5,6 +5,13 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, however slow the machine; `make soak` draws at random.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 # A robot computer has no PyTorch, and then no policy server either.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
