@@ -74,7 +74,7 @@ def test_a_target_that_stands_is_reached_exactly_and_never_passed(
     for _ in range(300):
         run.tick(goal)
         now_left = distance_between(run.sent @ FLANGE_FROM_TCP, goal @ FLANGE_FROM_TCP)
-        assert now_left <= left + 1e-6
+        assert now_left <= left + 1e-5  # [m], a tenth of the arm's own repeatability
         left = now_left
         if run.sent == goal:
             break
