@@ -12,7 +12,7 @@ import tyro
 
 from robot_bridge.demo import Demo, run_demo
 from robot_bridge.modes import table_for_people
-from robot_bridge.recording.commands import Export, Replay, run_export, run_replay
+from robot_bridge.recording.commands import Export, Plot, Replay, run_export, run_plot, run_replay
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, check_rig, run_bridge
 from robot_bridge.twin.command import Twin, run_twin
@@ -61,7 +61,7 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export
+Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export | Plot
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,6 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
                 sys.exit(run_replay(command, print))
             case Export():
                 run_export(command, print)
+            case Plot():
+                run_plot(command, print)
     except (RigError, CalibrationError, SceneError, RecordingError, DeviceFault) as error:
         print(f"robot-bridge: {error}", file=sys.stderr)
         sys.exit(2)

@@ -15,6 +15,7 @@ import grpc.aio
 from robot_bridge.bridge import Bridge, Refused
 from robot_bridge.lease import Lease
 from robot_bridge.observation import encode_jpeg
+from robot_bridge.recording.export_request import recorded_trials_export
 from robot_contract import wire
 from robot_contract import wire_pb2 as pb
 from robot_contract.errors import DeviceFault, PolicyUnavailable, WireError
@@ -138,12 +139,11 @@ class OperatorServicer(OperatorServiceServicer):
         return CameraFrame(camera=name, image=image, age=max(age, 0.0))
 
     async def Export(self, request: pb.ExportRequest, context: Context) -> AsyncIterator[pb.Progress]:
-        await _parsed(wire.export_request_from_wire, request, context)
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED,
-            "this bridge does not export over the wire; run `robot-bridge export` on its computer",
-        )
-        yield pb.Progress()  # what makes this a stream; never reached
+        wanted = await _parsed(wire.export_request_from_wire, request, context)
+        await self._require_role(context)
+        steps = recorded_trials_export(self._bridge.rig.recording.folder, wanted)
+        while (step := await _carried_out(asyncio.to_thread(next, steps, None), context)) is not None:
+            yield wire.progress_to_wire(step)
 
     async def _status(self, context: Context) -> pb.BridgeStatus:
         status = await _carried_out(asyncio.to_thread(self._bridge.status), context)

@@ -53,6 +53,17 @@ class Export:
     """A CSV file with the columns trial_id and success, where people judged the trials."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Draw a recorded trial: targets proposed, sent and measured, verdicts, ages and latencies."""
+
+    recording: Annotated[Path, tyro.conf.Positional]
+    """A recorded file."""
+    out: Path | None = None
+    """A .png file, or an .html page with the figure and the trial's facts; TRIAL.png beside the recording
+    where none is named."""
+
+
 def run_replay(command: Replay, say: Callable[[str], None]) -> int:
     """The exit status."""
     differs = False
@@ -83,6 +94,12 @@ def run_export(command: Export, say: Callable[[str], None]) -> None:
     *sources, destination = command.places
     for step in export(recordings_in(tuple(sources)), destination, command.format, outcomes=command.outcomes):
         say(f"[{step.done}/{step.total}] {step.sentence}")
+
+
+def run_plot(command: Plot, say: Callable[[str], None]) -> None:
+    from robot_bridge.recording.plot import plot
+
+    say(str(plot(command.recording, command.out)))
 
 
 def recordings_in(places: tuple[Path, ...]) -> list[Path]:

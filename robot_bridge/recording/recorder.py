@@ -7,6 +7,7 @@ dead writer leaves the loop alone and is said in the status; the next trial star
 import json
 import logging
 import queue
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 QUEUE_LENGTH = 3000  # records; half a minute of ticks
 MOST_FRAMES = 40  # of them pictures, nearly 1 MB each
+_NOT_IN_NAMES = re.compile(r"^[.]+|[^A-Za-z0-9._-]")
 _CLOSE_SECONDS = 10.0  # [s] for what still waits in the queue
 
 
@@ -171,9 +173,10 @@ class TrialRecorder:
 
 
 def unused_path(folder: Path, trial_id: str) -> Path:
-    """The trial's file; a second trial of the same name gets a number."""
-    path, number = folder / f"{trial_id}.mcap", 1
+    """The trial's file, always in this folder; a second trial of the same name gets a number."""
+    name = _NOT_IN_NAMES.sub("_", trial_id) or "trial"
+    path, number = folder / f"{name}.mcap", 1
     while path.exists() or path.with_name(path.name + ".part").exists():
         number += 1
-        path = folder / f"{trial_id}-{number}.mcap"
+        path = folder / f"{name}-{number}.mcap"
     return path

@@ -5,6 +5,7 @@ second after it came. A file is `NAME.mcap.part` until it is finished, then rena
 killed, the part file stays and can be read up to its last half second. Says what it did on standard output.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -115,13 +116,10 @@ class RecorderProcess:
     def _give_up(self, path: Path, error: OSError) -> None:
         """The disk is full, say: keep what is written, take nothing more for this trial."""
         file, self._file = self._file, None
-        where = str(error.filename or path)
         if file is not None:
-            try:
+            with contextlib.suppress(OSError):  # what cannot be flushed at closing is lost
                 file.abandon()
-            except OSError:
-                where = str(file.part)  # what could not be flushed at closing is lost
-        say(failed=f"{where}: {error.strerror}", path=str(path))
+        say(failed=f"{error.filename or path}: {error.strerror}", path=str(path))
 
 
 def say(**words: str) -> None:

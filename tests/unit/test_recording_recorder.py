@@ -1,17 +1,19 @@
 """The recorder takes records at once or drops them, thins pictures out, and refuses trials on a full disk."""
 
+import io
 import os
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mcap.reader import make_reader
 
 from robot_bridge.devices import Frame
 from robot_bridge.recording.frame_sampling import FrameSampling
 from robot_bridge.recording.reading import read_recording
 from robot_bridge.recording.recorder import MOST_FRAMES, TrialRecorder, unused_path
-from robot_bridge.recording.rehearsed import RehearsedBridge, record_trials, wait_for
+from robot_bridge.recording.rehearsed import RehearsedBridge, wait_for
 from robot_bridge.recording.replay import replay
 from robot_bridge.records import FrameRecord
 from robot_contract.errors import RecordingError
@@ -101,9 +103,25 @@ def test_names_are_never_used_twice(tmp_path: Path) -> None:
     assert unused_path(tmp_path, "t") == tmp_path / "t-3.mcap"
 
 
+@pytest.mark.parametrize(
+    ("trial_id", "name"),
+    [("../../x", "__.._x"), ("/etc/x", "_etc_x"), ("a b/ü", "a_b__"), ("...", "_"), ("", "trial")],
+)
+def test_a_trial_is_never_recorded_outside_the_folder(trial_id: str, name: str, tmp_path: Path) -> None:
+    assert unused_path(tmp_path, trial_id) == tmp_path / f"{name}.mcap"
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return record_trials(tmp_path_factory.mktemp("whole"), ("t-1",), seconds=1.0)[0].read_bytes()
+    """A trial in real time: the writer put it on disk in several pieces."""
+    folder = tmp_path_factory.mktemp("whole")
+    recorder = TrialRecorder(folder, free_space_floor=0)
+    bridge = RehearsedBridge(recorder, speed=1.0)
+    bridge.begin("t-1")
+    bridge.run(1.5)
+    bridge.end()
+    recorder.close()
+    return (folder / "t-1.mcap").read_bytes()
 
 
 def cut_of(path: Path) -> str:
@@ -114,13 +132,20 @@ def cut_of(path: Path) -> str:
         return str(error)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5])
-def test_a_cut_file_gives_what_came_before(recorded: bytes, share: float, tmp_path: Path) -> None:
-    path = tmp_path / "cut.mcap.part"
-    path.write_bytes(recorded[: int(len(recorded) * share)])
-    recording = read_recording(path)
-    assert recording.cut == f"{path}: cut off: the file ends early"
-    assert recording.end is None
+def test_a_cut_file_gives_what_came_before(recorded: bytes, tmp_path: Path) -> None:
+    summary = make_reader(io.BytesIO(recorded)).get_summary()
+    assert summary is not None
+    pieces = summary.chunk_indexes
+    assert len(pieces) >= 3
+    last_at = -np.inf
+    for piece in pieces[1:]:
+        path = tmp_path / "cut.mcap.part"
+        path.write_bytes(recorded[: piece.chunk_start_offset + piece.chunk_length // 2])
+        recording = read_recording(path)
+        assert recording.cut == f"{path}: cut off: the file ends early"
+        assert recording.end is None
+        assert recording.ticks[-1].at > last_at
+        last_at = recording.ticks[-1].at
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.02])
