@@ -7,6 +7,8 @@ names, and raises `WireError` with one sentence that names the field; past it no
 from robot_contract.wire_checks import decode as decode
 from robot_contract.wire_checks import pose_from_wire as pose_from_wire
 from robot_contract.wire_checks import pose_to_wire as pose_to_wire
+from robot_contract.wire_contract import policy_contract_from_wire as policy_contract_from_wire
+from robot_contract.wire_contract import policy_contract_to_wire as policy_contract_to_wire
 from robot_contract.wire_operator import bridge_status_from_wire as bridge_status_from_wire
 from robot_contract.wire_operator import bridge_status_to_wire as bridge_status_to_wire
 from robot_contract.wire_operator import camera_frame_from_wire as camera_frame_from_wire
@@ -33,8 +35,6 @@ from robot_contract.wire_policy import camera_image_from_wire as camera_image_fr
 from robot_contract.wire_policy import camera_image_to_wire as camera_image_to_wire
 from robot_contract.wire_policy import observation_from_wire as observation_from_wire
 from robot_contract.wire_policy import observation_to_wire as observation_to_wire
-from robot_contract.wire_policy import policy_contract_from_wire as policy_contract_from_wire
-from robot_contract.wire_policy import policy_contract_to_wire as policy_contract_to_wire
 from robot_contract.wire_policy import refusal_from_wire as refusal_from_wire
 from robot_contract.wire_policy import refusal_to_wire as refusal_to_wire
 from robot_contract.wire_policy import server_status_from_wire as server_status_from_wire
