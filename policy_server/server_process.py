@@ -35,7 +35,7 @@ class ServerProcess:
         for thread in self._threads:
             thread.start()
         found = self._found.wait(START_SECONDS)
-        if not found or self._process.poll() is not None:
+        if not (found and self.address) or self._process.poll() is not None:
             self.kill()
             raise RuntimeError(f"the policy server did not start: {self.log}")
 

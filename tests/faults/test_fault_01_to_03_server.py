@@ -51,6 +51,22 @@ def test_fault_01_server_killed_mid_chunk(tmp_path: Path) -> None:
     expect_hold_after_the_last_target(tape, lost_at[0])
 
 
+def test_fault_01_server_killed_while_the_arm_stands(tmp_path: Path) -> None:
+    """Nothing is asked then, and the operator still reads that the server has gone."""
+
+    async def scene(trial: BadTrial) -> None:
+        await trial.start()
+        await trial.act("pause")
+        await asyncio.sleep(2.5)  # longer than any answer is waited for
+        server.signal(signal.SIGKILL)
+        await trial.until(lambda s: s.server_state != "connected")
+
+    with ServerProcess(stand_in(tmp_path)) as server:
+        tape = play(tmp_path, scene, server=server.address)
+    paused = tape.first(is_not_running, tape.ticks[0].at + 0.4)
+    tape.expect_rest_after(paused)
+
+
 def test_fault_02_server_hangs(tmp_path: Path) -> None:
     """It accepts and never replies again; a bridge that is told to end meanwhile ends, and brakes."""
 

@@ -15,11 +15,11 @@ from arm_process import distant_arm
 from bad_trial import SPEED, BadTrial, InjectableBridge, is_not_running, play, write_rig
 
 from policy_server.server_process import ServerProcess
-from robot_bridge.drivers.mock import TARGET_LIFETIME
 from robot_bridge.recording.reading import read_recording
 from robot_contract.client import OperatorClient
 
 HERE = Path(__file__).parent
+TARGET_LIFETIME = 0.1  # [s] promised
 
 
 @pytest.fixture
