@@ -111,6 +111,7 @@ class Bridge:
         if isinstance(self._answers, DirectAsking):
             self._answers.assume_latency(self.rig)
         else:
+            self._answers.ages.forget()  # of another policy, or of a server that has recovered
             problems += measure_latency(
                 self._policy_server, self.devices, self.rig, trial.contract, self._answers.ages
             )
@@ -206,7 +207,7 @@ class Bridge:
             answers=self._answers,
             recording=self._recorder.status(),
             lease_holder=self.lease_holder,
-            hold_age=self.loop.conduct.hold_to_run.age(now),
+            hold_age=max(self.loop.conduct.hold_to_run.age(now), 0.0),
             truth=world.truth() if world is not None else None,
         )
         return bridge_status(self.rig, self.snapshot(), around, now)

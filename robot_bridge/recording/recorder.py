@@ -21,7 +21,7 @@ from robot_contract.messages import RecordingStatus
 _log = logging.getLogger(__name__)
 
 QUEUE_LENGTH = 3000  # records; half a minute of ticks
-MOST_FRAMES = 40  # of them pictures, nearly 1 MB each
+PICTURES_UP_TO = 300  # records that wait; with more than these no picture is taken, nearly 1 MB each
 _NOT_IN_NAMES = re.compile(r"^[.]+|[^A-Za-z0-9._-]")
 _CLOSE_SECONDS = 10.0  # [s] for what still waits in the queue
 
@@ -52,7 +52,7 @@ class TrialRecorder:
             self._dropped, self._problem = 0, ""
         if not self._is_wanted:
             return
-        if isinstance(record, r.FrameRecord) and self._queue.qsize() > MOST_FRAMES:
+        if isinstance(record, r.FrameRecord) and self._queue.qsize() > PICTURES_UP_TO:
             self._dropped += 1
             return
         try:
