@@ -12,6 +12,7 @@ import tyro
 
 from robot_bridge.demo import Demo, run_demo
 from robot_bridge.modes import table_for_people
+from robot_bridge.realsense.command import Cameras, run_cameras
 from robot_bridge.recording.commands import Export, Plot, Replay, run_export, run_plot, run_replay
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
 from robot_bridge.running import RunOptions, check_rig, run_bridge
@@ -61,7 +62,7 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export | Plot
+Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export | Plot | Cameras
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,6 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
             case Rigs():
                 for name, path in shipped_rigs().items():
                     print(f"{name:12} {path}")
+            case Cameras():
+                run_cameras(command, print)
             case Modes():
                 print(table_for_people())
             case Demo():

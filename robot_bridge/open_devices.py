@@ -1,12 +1,13 @@
 """Opens the devices that a rig names; a driver's own file is imported only when the rig asks for it."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from robot_bridge.clock import Clock
 from robot_bridge.devices import Arm, Camera, Gripper
-from robot_bridge.rig import Rig
+from robot_bridge.rig import CameraRig, Rig
 from robot_contract.errors import RigError
 from robot_contract.messages import SceneSetup, TruthStatus
 
@@ -44,6 +45,31 @@ class Devices:
 
 
 def open_devices(rig: Rig) -> Devices:
+    real = [camera for camera in rig.cameras if camera.driver == "realsense"]
+    if not real or rig.arm.driver == "twin":  # which has cameras of its own only, and says so
+        return _open_cell(rig)
+    others = tuple(camera for camera in rig.cameras if camera.driver != "realsense")
+    cameras = open_real_cameras(real)
+    try:
+        cell = _open_cell(dataclasses.replace(rig, cameras=others))
+    except BaseException:
+        for camera in cameras.values():
+            camera.close()
+        raise
+    return dataclasses.replace(cell, cameras={**cell.cameras, **cameras})
+
+
+def open_real_cameras(cameras: Sequence[CameraRig]) -> Mapping[str, Camera]:
+    from robot_bridge.realsense.requirements import require_sdk
+
+    require_sdk()
+    from robot_bridge.realsense.open_cameras import open_realsense
+
+    return open_realsense(cameras)
+
+
+def _open_cell(rig: Rig) -> Devices:
+    """The arm with its gripper, and the cameras that come with it."""
     match rig.arm.driver:
         case "mock":
             from robot_bridge.drivers.mock_cell import open_mock

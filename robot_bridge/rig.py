@@ -50,6 +50,7 @@ class CameraRig:
     latency: float  # [s] from exposure to arrival, calibrated where there is a calibration
     identical_frames: int  # so many equal pictures in a row mean that the camera is frozen
     calibration: CameraCalibration | None  # what `calibrate` wrote; its latency is then the camera's
+    playback: Path | None = None  # realsense: a .db3 recording of this serial instead of the camera itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,14 @@ class Rig:
     simulation: SimulationRig | None
 
     def __post_init__(self) -> None:
+        played = [camera.name for camera in self.cameras if camera.playback is not None]
+        if played and self.arm.driver not in SIMULATED:
+            raise RigError(
+                f"{self.file.name}: camera {', '.join(played)} plays a recording: an arm of driver"
+                f" {self.arm.driver} needs cameras that see it"
+            )
+        if self.is_stepped and any(camera.driver == "realsense" for camera in self.cameras):
+            raise RigError(f"{self.file.name}: a realsense camera runs in real time: clock: real")
         if self.arm.driver not in SIMULATED and not self.hold_to_run:
             raise RigError(
                 f"{self.file.name}: hold_to_run: false is for the drivers {', '.join(SIMULATED)} only;"

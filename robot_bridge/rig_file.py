@@ -169,13 +169,16 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
             "latency",
             "identical_frames",
         ],
-        ["calibration"],
+        ["calibration", "playback"],
     )
+    driver = f["driver"].word(["mock", "twin", "realsense"])
+    if "playback" in f and driver != "realsense":
+        f["playback"].refuse(f"`playback` belongs to the driver realsense only; this driver is {driver}")
     calibration = _calibration(f["calibration"], folder) if "calibration" in f else None
     latency = f["latency"].number(0.0, 0.5)
     return CameraRig(
         name=name,
-        driver=f["driver"].word(["mock", "twin", "realsense"]),  # pyright: ignore[reportArgumentType]
+        driver=driver,  # pyright: ignore[reportArgumentType]
         serial=f["serial"].word(),
         mount=f["mount"].word(["external", "wrist"]),  # pyright: ignore[reportArgumentType]
         vertical_field_of_view=f["vertical_field_of_view"].number(0.05, 3.0),
@@ -185,6 +188,7 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
         latency=latency if calibration is None else calibration.latency,
         identical_frames=_whole(f["identical_frames"], 2, 1000),
         calibration=calibration,
+        playback=_path(f["playback"], folder) if "playback" in f else None,
     )
 
 
