@@ -16,6 +16,12 @@ class Ages:
             self._ages.append(age)
             self._sorted = []
 
+    def forget(self) -> None:
+        """What was measured before says nothing about what is asked from now on."""
+        with self._guard:
+            self._ages.clear()
+            self._sorted = []
+
     def __len__(self) -> int:
         with self._guard:
             return len(self._ages)
