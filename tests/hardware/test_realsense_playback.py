@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from robot_bridge.realsense.open_cameras import open_realsense
 from robot_bridge.realsense.playback import plug_in, unplug
 from robot_bridge.realsense.sdk import rs
 from robot_bridge.realsense.software_camera import record_pictures
+from robot_bridge.realsense.stream import Stream
 
 MODE = ColourMode(width=64, height=48, rate_hz=30)
 PICTURES = 60
@@ -81,7 +83,9 @@ def test_a_recorded_camera_streams_by_serial_and_its_pictures_are_exact(
     camera = open_by_serial(bus, "SIM0001")
     opened.append(camera)
     seen = {}
+    end = time.monotonic() + 20.0
     while len(seen) < 20:  # held all together: a driver that lends its buffers would starve
+        assert time.monotonic() < end, f"only {len(seen)} pictures came"
         frame = camera.latest()
         if frame is not None:
             assert frame.exposed_at <= time.monotonic() - LATENCY
@@ -214,7 +218,8 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, name: str) -> No
         plug_in(CameraBus(), file)
 
 
-def test_the_look_is_found_by_the_camera_and_then_locked() -> None:
+def adjustable_sensor() -> Any:
+    """A sensor of librealsense with the settings of a D435's colour sensor."""
     sensor = rs.software_device().add_sensor("RGB Camera")
     values = {
         "enable_auto_exposure": (0, 1, 0),
@@ -228,6 +233,11 @@ def test_the_look_is_found_by_the_camera_and_then_locked() -> None:
         span = rs.option_range()
         span.min, span.max, span.step, span.default = low, high, 1, default
         sensor.add_option(getattr(rs.option, name), span)
+    return sensor
+
+
+def test_the_look_is_found_by_the_camera_and_then_locked() -> None:
+    sensor = adjustable_sensor()
 
     def option(name: str) -> float:
         return sensor.get_option(getattr(rs.option, name))
@@ -243,6 +253,41 @@ def test_the_look_is_found_by_the_camera_and_then_locked() -> None:
     lock_look(sensor, look)
     assert (option("enable_auto_exposure"), option("enable_auto_white_balance")) == (0, 0)
     assert read_look(sensor) == look
+
+
+def test_warm_up_pictures_are_not_shown_and_a_restart_keeps_the_look(
+    recordings: tuple[Path, Path], opened: list[RealSenseCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = adjustable_sensor()
+
+    class AdjustableStream(Stream):
+        """A recording has no settings to make; this one's sensor has."""
+
+        def __init__(self, bus: CameraBus, serial: str, mode: ColourMode) -> None:
+            super().__init__(bus, serial, mode)
+            self.sensor = sensor
+
+    monkeypatch.setattr("robot_bridge.realsense.camera.Stream", AdjustableStream)
+    bus = CameraBus()
+    plug_in(bus, recordings[0])
+    camera = open_by_serial(bus, "SIM0001", Patience(warm_up=0.5, restart_after=600.0, retry_period=0.05))
+    opened.append(camera)
+    sensor.set_option(rs.option.exposure, 312)  # found while warming up
+    until(lambda: camera.latest() is not None)
+    first = camera.latest()
+    assert first is not None
+    assert first.sequence == 1
+    assert first.picture[0, 0, 0] // 3 >= 5  # those before it were of the warm-up
+    assert camera.look == {"exposure": 312, "gain": 64, "white_balance": 4600}
+    assert sensor.get_option(rs.option.enable_auto_exposure) == 0
+    unplug(bus, recordings[0])
+    until(lambda: not camera.is_streaming)
+    sensor.set_option(rs.option.exposure, 156)  # a camera that comes back has forgotten its settings
+    sensor.set_option(rs.option.enable_auto_exposure, 1)
+    plug_in(bus, recordings[0])
+    until(lambda: sequence(camera) > 1 and camera.restarts == 1 and camera.is_streaming)
+    assert read_look(sensor)["exposure"] == 312
+    assert sensor.get_option(rs.option.enable_auto_exposure) == 0
 
 
 def test_a_camera_without_such_settings_is_taken_as_it_is(recordings: tuple[Path, Path]) -> None:
@@ -349,6 +394,13 @@ def test_a_real_arm_never_moves_by_recorded_pictures(recordings: tuple[Path, Pat
     simulation = text.index("simulation:")
     path.write_text(text[:simulation])
     with pytest.raises(RigError, match="plays a recording"):
+        load_rig(path)
+
+
+def test_a_stepped_clock_has_no_real_cameras(recordings: tuple[Path, Path], tmp_path: Path) -> None:
+    path = played_rig(tmp_path, recordings)
+    path.write_text(path.read_text().replace("clock: real", "clock: stepped"))
+    with pytest.raises(RigError, match="runs in real time"):
         load_rig(path)
 
 
