@@ -2,6 +2,7 @@
 
 franka-sim takes the body of the seventh link for the flange, 0.107 m short of it. In this file that body's
 frame is moved along its own joint axis to the flange, which changes no motion, and the hand is left out.
+Self-collision is not watched there: that simulator wants geoms called linkN_collision, which these are not.
 
 python -m robot_bridge.twin.franka_sim FILE
 """
