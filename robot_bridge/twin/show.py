@@ -122,6 +122,8 @@ def run(command: Twin) -> None:
             count = record(scenes, command.record)
         except OSError as error:
             raise SceneError(f"{command.record}: cannot be written: {error.strerror}") from None
+        except KeyboardInterrupt:
+            raise SystemExit(f"{command.record}: ended early, it holds what was filmed until then") from None
         sys.stdout.write(f"{command.record}: {count} pictures, {count / _FILM_RATE_HZ:.0f} s\n")
     elif command.view:
         view(scenes, port=command.port)

@@ -195,3 +195,21 @@ def test_a_film_is_made_of_an_episode(
     assert len(frames) >= 25
     assert frames[0].shape == (720, 1440, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 60, "something moved"
+
+
+def test_a_film_that_is_interrupted_holds_what_there_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(range(5))
+
+    def act_and_be_interrupted(world: TwinWorld) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        world.clock.sleep_until(world.clock.now() + 0.1)
+
+    monkeypatch.setattr(show, "act", act_and_be_interrupted)
+    with pytest.raises(SystemExit, match="ended early"):
+        run_twin(Twin(record=tmp_path / "film.mp4", seed=3, scenes=1))
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert len(list(container.decode(video=0))) >= 10
