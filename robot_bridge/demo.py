@@ -4,15 +4,14 @@ Starts a policy server, the bridge on the digital twin and the console; runs a s
 and prints its table; on a terminal it then leaves the console up until Ctrl-C.
 """
 
-import contextlib
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +19,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -76,9 +75,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Interruptions:
+    """SIGINT and SIGTERM as a question that the waiting loops ask, so that none is lost in a library."""
+
+    def __init__(self) -> None:
+        self._came = threading.Event()
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, lambda *_: self._came.set())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; an interruption ends the sleep and raises `KeyboardInterrupt`."""
+        if self._came.wait(seconds):
+            raise KeyboardInterrupt
+
+
 @contextmanager
 def running(
-    process: Process, logs: Path, is_ready: Callable[[], bool]
+    process: Process, logs: Path, is_ready: Callable[[], bool], interruptions: Interruptions
 ) -> Generator[subprocess.Popen[bytes], None, None]:
     """Start a process, wait until it answers, end it in the end."""
     log = logs / f"{process.name}.log"
@@ -94,7 +115,7 @@ def running(
                 raise DemoError(
                     f"{process.name} did not answer within {process.ready_seconds:g} s; see {log}"
                 )
-            time.sleep(0.2)
+            interruptions.wait(0.2)
         yield child
     finally:
         end(child)
@@ -151,15 +172,15 @@ def run_demo(options: Demo) -> None:
         console=options.console_port or free_port(),
     )
     try:
-        with _terminate_like_interrupt(), ExitStack() as stack:
-            _run(stack, options, ports)
+        with Interruptions() as interruptions, ExitStack() as stack:
+            _run(stack, options, ports, interruptions)
     except DemoError as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:
         print("demo: ended")
 
 
-def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
+def _run(stack: ExitStack, options: Demo, ports: Ports, interruptions: Interruptions) -> None:
     logs = options.logs
     stays = not options.once and sys.stdin.isatty()
     for name in ("policy", "bridge", "console"):
@@ -170,7 +191,7 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touchdown-")))
         checkpoint = folder / "put-on"
         print("demo: making a small policy with random weights (it moves the arm, it solves nothing)")
-        _call([sys.executable, "-m", "policy_server", "make-random", str(checkpoint)])
+        _call([sys.executable, "-m", "policy_server", "make-random", str(checkpoint)], interruptions)
 
     policy_address, bridge_address = f"127.0.0.1:{ports.policy}", f"127.0.0.1:{ports.bridge}"
     url = f"http://127.0.0.1:{ports.console}/"
@@ -178,7 +199,7 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
 
     def start(process: Process, is_ready: Callable[[], bool]) -> None:
         print(f"demo: starting {process.name} ...", flush=True)
-        children[process.name] = stack.enter_context(running(process, logs, is_ready))
+        children[process.name] = stack.enter_context(running(process, logs, is_ready, interruptions))
 
     start(system.policy_server(checkpoint=checkpoint, port=ports.policy), lambda: is_serving(policy_address))
     start(
@@ -198,14 +219,15 @@ def _run(stack: ExitStack, options: Demo, ports: Ports) -> None:
         [
             *(sys.executable, "-m", "operator_console", "demo-study"),
             *("--bridge", bridge_address, "--trials", str(options.trials), "--policy", _policy(checkpoint)),
-        ]
+        ],
+        interruptions,
     )
     for name, child in children.items():
         check_alive(name, child, logs)
     if stays:
         print(f"demo: the console stays up at {link}; Ctrl-C ends everything", flush=True)
         while True:
-            time.sleep(0.5)
+            interruptions.wait(0.5)
             for name, child in children.items():
                 check_alive(name, child, logs)
 
@@ -224,23 +246,12 @@ def _link(log: Path) -> str | None:
     return None if found is None else found.group()
 
 
-def _call(command: list[str]) -> None:
-    status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
-    if status != 0:
-        raise DemoError(f"`{' '.join(command[2:])}` ended with status {status}")
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Generator[None, None, None]:
-    """Let SIGTERM end the children too."""
-
-    def interrupt(number: int, frame: object) -> None:
-        del number, frame
-        os.kill(os.getpid(), signal.SIGINT)
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+def _call(command: list[str], interruptions: Interruptions) -> None:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
-        yield
+        while child.poll() is None:
+            interruptions.wait(0.1)
     finally:
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, previous)
+        end(child)
+    if child.returncode != 0:
+        raise DemoError(f"`{' '.join(command[2:])}` ended with status {child.returncode}")

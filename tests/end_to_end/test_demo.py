@@ -51,8 +51,16 @@ def test_a_port_in_use_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 def test_ending_the_demo_ends_its_children(tmp_path: Path) -> None:
     process = demo(*PORTS, "--trials", "500", logs=tmp_path)
+    try:
+        _end_it_and_watch_its_children(process, tmp_path)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _end_it_and_watch_its_children(process: subprocess.Popen[str], logs: Path) -> None:
     deadline = time.monotonic() + 120
-    while not (tmp_path / "operator-console.log").exists():
+    while not (logs / "operator-console.log").exists():
         if process.poll() is not None or time.monotonic() > deadline:
             output, _ = process.communicate(timeout=10)
             pytest.fail(output)

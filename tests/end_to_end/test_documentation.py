@@ -21,6 +21,8 @@ PROGRAMS = {
 # Of the other commands in fenced blocks: who runs them.
 ELSEWHERE = {
     "apt-get": "a bare machine",
+    "sudo": "a bare machine",
+    "pytest": "make test",
     "colcon": "tests/ros/test_colcon_build.py",
     "ros2": "a machine with ROS 2",
     "git": "a bare machine",
