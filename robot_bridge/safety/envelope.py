@@ -39,7 +39,10 @@ def cross(a: Vector, b: Vector) -> Vector:
 
 
 def too_fast(stop: Stop, arms: Vector, limits: SafetyLimits) -> list[Reason]:
-    """Reasons against the speeds of the TCP and the tool points, now and on the way to rest."""
+    """Reasons against the speeds of the TCP and the tool points, now and on the way to rest.
+
+    `arms` (n, 3) are the offsets of the tool points from the TCP in the base frame.
+    """
     reasons: list[Reason] = []
     linear, angular = stop.linear.velocity_hull, stop.angular.velocity_hull
     profile = limits.profile

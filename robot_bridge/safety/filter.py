@@ -202,10 +202,9 @@ def _judged(
         ),
     )
     tcp = _moved(scene.tcp, step.way)
-    reasons = envelope.too_fast(stop, scene.arms, limits)
-    reasons += envelope.crossed_walls(
-        tcp.position, envelope.turned(scene.arms, tcp), scene.points, stop, limits
-    )
+    arms = envelope.turned(scene.arms, tcp)
+    reasons = envelope.too_fast(stop, arms, limits)
+    reasons += envelope.crossed_walls(tcp.position, arms, scene.points, stop, limits)
     if reasons:
         return None, reasons
     flange = exact if exact is not None else tcp @ scene.tcp_from_flange

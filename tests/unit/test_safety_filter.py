@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from robot_bridge.safety import ARM_TABLES, PROFILES, Box, SafetyLimits
+from robot_bridge.safety import ARM_TABLES, PROFILES, Box, SafetyLimits, ToolPoint
 from robot_bridge.safety.motion import motion_of
 from robot_bridge.safety.recount import used_shares
 from robot_bridge.safety.rehearsal import FLANGE_FROM_TCP, Rehearsal
@@ -47,6 +47,21 @@ def test_a_safe_stream_passes_unchanged(irregular: bool) -> None:
         assert verdict.kind == "PASS", verdict
         assert run.sent == proposed
     assert run.memory.clamp_count == 0
+
+
+@pytest.mark.parametrize("side", [-0.15, 0.15])
+@pytest.mark.parametrize("turn", [-0.19, 0.19])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_point_on_one_side_of_the_tool_is_fast_on_that_side(side: float, turn: float, axis: int) -> None:
+    """Its lever turns with the tool: judged in the tool's own frame, the wrong side would be slow."""
+    lever = np.array([side * (axis == 0), side * (axis == 1), 0.05])
+    tcp_lever = FLANGE_FROM_TCP.matrix()[:3, :3] @ lever
+    camera = ToolPoint(name="camera", position=tcp_lever)  # along an axis of the tool
+    run = Rehearsal(replace(LIMITS, tool_points=(camera,)))
+    for k in range(1, 140):
+        a = 1 - np.cos(2.2 * 0.01 * k)  # 0.22 m/s and 0.42 rad/s at most: each within its limit
+        run.tick(moved(run.start, [0.1 * a * (axis == 1), 0.1 * a * (axis == 0), 0.0], [0.0, 0.0, turn * a]))
+    assert used_shares(run)["point_speed"] <= 1 + 1e-6
 
 
 def test_what_was_sent_passes_again() -> None:
