@@ -66,12 +66,12 @@ def from_plain(kind: Any, value: Any, where: str = "value") -> Any:
 
 
 def _dataclass(kind: type[T], value: Any, where: str) -> T:
-    fields = {field.name for field in dataclasses.fields(kind) if field.init}  # pyright: ignore[reportArgumentType]
-    if not isinstance(value, dict) or set(value) != fields:
-        found = set(value) if isinstance(value, dict) else set[str]()
+    names = [field.name for field in dataclasses.fields(kind) if field.init]  # pyright: ignore[reportArgumentType]
+    found = set(value) if isinstance(value, dict) else set[str]()
+    if not isinstance(value, dict) or found != set(names):
         raise RecordingError(
-            f"{where} is not a {kind.__name__} of this version: missing {sorted(fields - found)},"
-            f" unknown {sorted(found - fields)}"
+            f"{where} is not a {kind.__name__} of this version: missing {sorted(set(names) - found)},"
+            f" unknown {sorted(found - set(names))}"
         )
     hints = _hints(kind)
-    return kind(**{name: from_plain(hints[name], value[name], f"{where}.{name}") for name in fields})
+    return kind(**{name: from_plain(hints[name], value[name], f"{where}.{name}") for name in names})
