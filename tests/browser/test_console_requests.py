@@ -109,8 +109,8 @@ def test_commands_need_control_and_stop_does_not(operator: httpx.Client, stage: 
     refused = operator.post("/api/send", json={"action": "arm"})
     assert refused.status_code == 403
     assert "Take control" in refused.json()["sentence"]
-    assert operator.post("/api/stop", json={"operator": "Ada"}).status_code == 200
-    assert [(event.action, event.operator) for event in stage.bridge.events] == [("stop", "Ada")]
+    assert operator.post("/api/stop", json={"operator": "operator 1"}).status_code == 200
+    assert [(event.action, event.operator) for event in stage.bridge.events] == [("stop", "operator 1")]
 
 
 @pytest.mark.parametrize("origin", [None, "null", "own"])
@@ -227,7 +227,7 @@ def test_commands_pass_for_the_page_that_has_control(
     operator.headers["x-touchdown-page"] = next_of(channel, "welcome")["page"]
     assert operator.post("/api/prepare", json=TRIAL).status_code == 200
     assert stage.bridge.setups[0].scene.split == "train"
-    assert operator.post("/api/send", json={"action": "arm", "operator": "Ada"}).status_code == 200
+    assert operator.post("/api/send", json={"action": "arm", "operator": "operator 1"}).status_code == 200
     refused = operator.post("/api/send", json={"action": "clear"})
     assert refused.status_code == 409
     assert "not possible in ARMED" in refused.json()["sentence"]

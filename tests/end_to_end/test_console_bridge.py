@@ -154,7 +154,7 @@ class Page:
         return self.http.post(path, json=body)
 
     def act(self, action: str) -> None:
-        response = self.post("/api/send", {"action": action, "operator": "Ada"})
+        response = self.post("/api/send", {"action": action, "operator": "operator 1"})
         assert response.status_code == 200, response.text
 
     def hold(self) -> None:
