@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from robot_bridge.records import TrialBegins
 from robot_bridge.rig import Rig
 from robot_contract.messages import TrialSetup, VerdictKind
 from robot_contract.policy_contract import PolicyContract
 
-VERDICT_KINDS: tuple[VerdictKind, ...] = ("PASS", "CLAMP", "HOLD", "STOP")
+VERDICT_KINDS: tuple[VerdictKind, ...] = get_args(VerdictKind)
 
 
 def _no_verdicts() -> dict[VerdictKind, int]:

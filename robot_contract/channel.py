@@ -25,7 +25,8 @@ class TlsFiles:
         return cls(ca=folder / "ca.pem", certificate=folder / f"{role}.pem", key=folder / f"{role}.key")
 
 
-def channel_options() -> list[tuple[str, int]]:
+def _both_ends() -> list[tuple[str, int]]:
+    """What client and server must agree on."""
     return [
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -33,6 +34,12 @@ def channel_options() -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", int(KEEPALIVE_SECONDS * 1000)),
         ("grpc.http2.ping_timeout_ms", int(KEEPALIVE_SECONDS * 1000)),  # gRPC's own is a minute
         ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def channel_options() -> list[tuple[str, int]]:
+    return [
+        *_both_ends(),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 2000),  # how long one attempt may take, TLS handshake included
@@ -44,12 +51,7 @@ def channel_options() -> list[tuple[str, int]]:
 
 def server_options() -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.keepalive_time_ms", int(KEEPALIVE_SECONDS * 1000)),
-        ("grpc.keepalive_timeout_ms", int(KEEPALIVE_SECONDS * 1000)),
-        ("grpc.http2.ping_timeout_ms", int(KEEPALIVE_SECONDS * 1000)),  # gRPC's own is a minute
-        ("grpc.keepalive_permit_without_calls", 1),
+        *_both_ends(),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", int(KEEPALIVE_SECONDS * 500)),
         ("grpc.http2.max_ping_strikes", 0),
         ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not share it

@@ -1,12 +1,10 @@
 """What the safety filter takes and gives: the arm's state, a target, and a verdict with its reasons."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from robot_bridge.devices import ArmState
+from robot_contract.messages import VerdictKind
 from robot_contract.pose import Pose, Vector
-
-VerdictKind = Literal["PASS", "CLAMP", "HOLD", "STOP"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
