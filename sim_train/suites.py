@@ -1,0 +1,34 @@
+"""The suites by name: which cameras, actions and state a policy of each has, and how long an episode is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from robot_contract.policy_contract import (
+    CameraContract,
+    DeltaFrame,
+    GripperContract,
+    ProprioceptionField,
+    Reference,
+)
+from robot_contract.pose import Pose
+from sim_train.simulation import Simulation
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Suite:
+    name: str
+    tasks: tuple[str, ...]  # as `Episode.task` names them
+    reference: Reference
+    frame: DeltaFrame
+    step_period: float  # [s]
+    episode_steps: int  # at most, of the policy
+    max_translation_per_step: float  # [m]
+    max_rotation_per_step: float  # [rad]
+    chunk_length: int
+    flange_from_tcp: Pose
+    gripper: GripperContract
+    cameras: tuple[CameraContract, ...]  # all that a policy may ask for
+    proprioception: tuple[ProprioceptionField, ...]
+    proprioception_origin: Pose
+    prompt_template: str
+    open_simulation: Callable[[], Simulation]  # imports the simulator where it is called
