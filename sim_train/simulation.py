@@ -1,8 +1,8 @@
 """What every suite's simulator offers: one cell in one process, the same for ManiSkill and for LIBERO.
 
-Actions are those of the wire (metres, radians, opening 0..1), and they are carried out as the suite's contract
-says (`reference`, `frame`), so that a policy which runs here runs behind the bridge. Pictures are drawn when
-`look` is called and at no other time: a chunk of steps costs physics alone.
+Actions are those of the wire (metres, radians, opening 0..1), and they are carried out as the suite says
+(`reference`, `frame`): a policy that runs here runs behind the bridge. Pictures are drawn when `look` is
+called and at no other time: a chunk of steps costs physics alone.
 """
 
 from collections.abc import Mapping
@@ -67,6 +67,14 @@ class Simulation(Protocol):
 
     def marks(self) -> Vector:
         """(2, 3) [m, base frame]: where the named object is, and where it is to go; NaN where unknown."""
+        ...
+
+    def mark_pixels(self) -> Mapping[str, Vector]:
+        """By camera, (2, 2): the marks in the picture, x and y as fractions 0..1; NaN where out of sight."""
+        ...
+
+    def other_instructions(self) -> tuple[str, ...]:
+        """What would be asked of each other thing that stands in the scene; empty when nothing else does."""
         ...
 
     def expert(self, steps: int) -> Vector:
