@@ -4,7 +4,7 @@ PYTHON ?=
 TORCH ?= auto
 DEMO ?=
 DEMO_EXTRAS = server,bridge,twin,console
-EXTRAS = $(DEMO_EXTRAS),calibration,realsense,dev
+EXTRAS = $(DEMO_EXTRAS),calibration,realsense,train,libero,franka,dev
 export PYTHON
 export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
 # Threads that wait for each other on a busy machine cost more than they bring at these sizes.
