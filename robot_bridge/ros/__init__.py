@@ -1,1 +1,1 @@
-"""The bridge as a ROS 2 node. Only this folder and `drivers/crisp.py` import rclpy; nothing else needs ROS."""
+"""The bridge as a ROS 2 node. This folder and `drivers/crisp.py` import rclpy; nothing else needs ROS."""

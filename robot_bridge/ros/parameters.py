@@ -1,4 +1,4 @@
-"""The parameters of `bridge_node`, as plain data: for the node, the launch files and the manual. Needs no ROS.
+"""The parameters of `bridge_node` as plain data, for the node, the launch files and the manual. Needs no ROS.
 
 A parameter names a rig, chooses a driver, makes the envelope stricter, or says how topics are published.
 None makes anything looser than the rig file.
@@ -79,12 +79,12 @@ SERVICE_PARAMETERS = (
     Parameter(
         name="policy_tls_dir",
         default="",
-        description="Folder with the certificates of role bridge for the policy server, instead of the rig's.",
+        description="Folder with certificates of role bridge for the policy server, instead of the rig's.",
     ),
     Parameter(
         name="operator_address",
         default="",
-        description="host:port of OperatorService instead of the rig's; loopback unless the rig has certificates.",
+        description="host:port of OperatorService instead of the rig's; off loopback it needs certificates.",
     ),
     Parameter(
         name="record",
