@@ -4,55 +4,26 @@ The expert stands where a policy server would and looks at the truth instead of 
 against `expert_trial` is what the bridge costs a perfect policy.
 """
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from robot_bridge.asking import PolicyStream
 from robot_bridge.bridge import Bridge
 from robot_bridge.drivers.twin_cell import TwinCell, open_twin
-from robot_bridge.loop import Snapshot
-from robot_bridge.modes import COOL_DOWN, State
 from robot_bridge.rehearsal import rehearsal_contract
 from robot_bridge.rig import Rig
 from robot_bridge.scene.foresight import expert_chunk
-from robot_bridge.scene.splits import draw_scene
-from robot_bridge.scene.success import Stage
+from robot_bridge.twin.bridged_trial import BridgedTrial, run_trial
 from robot_bridge.twin.world import TwinWorld
 from robot_contract.errors import PolicyUnavailable
-from robot_contract.messages import (
-    ActionChunk,
-    Observation,
-    OperatorAction,
-    OperatorEvent,
-    SceneSetup,
-    Timings,
-    TrialSetup,
-)
+from robot_contract.messages import ActionChunk, Observation, Timings
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Pose, apply_delta
 
 _TIME_LIMIT = 20.0  # [s] simulated: 120 steps in 15 chunks, and the waits between them
-_LONGEST_WAIT = 120.0  # [s] real, for one trial
 _STANDING = 0.01  # [rad/s] per joint
-_AFTERWARDS = 0.3  # [s] simulated, in which success must last
-
-
-@dataclass(frozen=True, kw_only=True)
-class BridgedTrial:
-    split: str  # the sub-split
-    seed: int  # within the split that was asked for
-    target: str
-    receptacle: str
-    succeeded: bool
-    furthest: Stage
-    first_grasped: str | None
-    seconds: float  # in RUNNING, simulated
-    verdicts: dict[str, int]
-    why: str  # what ended it: the mode's own sentence
-    collisions: tuple[str, ...]
 
 
 class ExpertPolicy:
@@ -111,71 +82,8 @@ def run_expert_through_bridge(
     try:
         bridge.start()
         for seed in range(first_seed, first_seed + episodes):
-            yield _run_trial(bridge, cell.world, split, seed)
+            yield run_trial(
+                bridge, cell.world, policy="expert", split=split, seed=seed, time_limit=_TIME_LIMIT
+            )
     finally:
         bridge.close()
-
-
-def _run_trial(bridge: Bridge, world: TwinWorld, split: str, seed: int) -> BridgedTrial:
-    scene = draw_scene(split, seed)
-    bridge.prepare(
-        TrialSetup(
-            trial_id=f"expert-{split}-{seed}",
-            policy="expert",
-            instruction="",
-            start_pose="home",
-            time_limit=_TIME_LIMIT,
-            record=False,
-            scene=SceneSetup(split=split, seed=seed),
-        )
-    )
-    _send(bridge, "arm")
-    _send(bridge, "start")
-    ended = _wait_for_end(bridge, world)
-    trial, progress = ended.trial, world.progress
-    assert trial is not None
-    result = BridgedTrial(
-        split=scene.split,
-        seed=seed,
-        target=scene.target_object,
-        receptacle=scene.target_receptacle,
-        succeeded=progress.succeeded_at is not None,
-        furthest=progress.furthest,
-        first_grasped=progress.first_grasped,
-        seconds=trial.elapsed,
-        verdicts={str(kind): count for kind, count in trial.verdict_counts.items()},
-        why=ended.modes.why,
-        collisions=tuple(collision.what for collision in world.collisions),
-    )
-    _go_idle(bridge)
-    return result
-
-
-def _send(bridge: Bridge, action: OperatorAction) -> None:
-    bridge.send(OperatorEvent(action=action, operator="expert trial"))
-
-
-def _wait_for_end(bridge: Bridge, world: TwinWorld) -> Snapshot:
-    """Until success has lasted, or the bridge has left RUNNING by itself."""
-    give_up_at = time.monotonic() + _LONGEST_WAIT
-    while time.monotonic() < give_up_at:
-        snapshot = bridge.snapshot()
-        succeeded_at = world.progress.succeeded_at
-        if snapshot.modes.state is not State.RUNNING:
-            return snapshot
-        if succeeded_at is not None and world.truth().time >= succeeded_at + _AFTERWARDS:
-            return snapshot
-        time.sleep(0.002)
-    raise TimeoutError(f"the trial did not end within {_LONGEST_WAIT:g} s: {bridge.snapshot().modes.why}")
-
-
-def _go_idle(bridge: Bridge) -> None:
-    """Back to IDLE with the arm at rest, whatever the trial ended in."""
-    while not (bridge.snapshot().modes.state is State.IDLE and bridge.loop.is_at_rest):
-        state = bridge.snapshot().modes.state
-        now = bridge.devices.clock.now()
-        if state is not State.FAULT and state is not State.IDLE:
-            _send(bridge, "disarm")
-        elif state is State.FAULT and now - bridge.snapshot().modes.faulted_at > 2 * COOL_DOWN:
-            _send(bridge, "clear")
-        time.sleep(0.01)
