@@ -6,7 +6,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -15,7 +15,8 @@ from robot_bridge.modes import table_for_people
 from robot_bridge.realsense.command import Cameras, run_cameras
 from robot_bridge.recording.commands import Export, Plot, Replay, run_export, run_plot, run_replay
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
-from robot_bridge.running import RunOptions, check_rig, run_bridge
+from robot_bridge.run_options import RunOptions
+from robot_bridge.running import check_rig, run_bridge
 from robot_bridge.twin.command import Twin, run_twin
 from robot_contract.errors import CalibrationError, DeviceFault, RecordingError, RigError, SceneError
 
@@ -32,16 +33,29 @@ class Run:
     """A shipped rig's name (`robot-bridge rigs` lists them) or the path of a rig file."""
     policy_server: str = ""
     """host:port of the policy server instead of the rig's own."""
+    policy_tls: Path | None = None
+    """Folder with ca.pem, bridge.pem and bridge.key for the policy server instead of the rig's own."""
     address: str = ""
     """host:port for OperatorService instead of the rig's own; loopback unless the rig names certificates."""
     profile: str = ""
     """A safety profile that is stricter than the rig's; a looser one is refused."""
+    robot_ip: str = ""
+    """Address of the real arm instead of the rig's own."""
+    robot_type: str = ""
+    """Which arm you believe to start: fr3, panda or fer. Refused when the rig is for another."""
+    driver: str = ""
+    """mock or twin: simulated arm, gripper and cameras in the place of the rig's; limits and the key stay."""
+    cameras_file: Path | None = None
+    """A file with the section `cameras` of a rig, instead of the rig's own; one that is watched less strictly
+    is refused."""
     recordings: Path | None = None
     """Folder for recordings instead of the rig's own."""
+    record: bool = True
+    """--no-record: this bridge records nothing, and refuses a trial that asks for a recording."""
     dry_run: bool = False
     """Compute and record everything, never move the arm or the gripper."""
-    log_level: str = "info"
-    """debug, info, warning or error."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is written to standard error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +118,15 @@ def _run(command: Run) -> None:
         signal.signal(name, lambda *_: ending.set())
     options = RunOptions(
         policy_server=command.policy_server,
+        policy_tls=command.policy_tls,
         address=command.address,
         profile=command.profile,
+        robot_ip=command.robot_ip,
+        robot_type=command.robot_type,
+        driver=command.driver,
+        cameras_file=command.cameras_file,
         recordings=command.recordings,
+        record=command.record,
         dry_run=command.dry_run,
     )
     run_bridge(

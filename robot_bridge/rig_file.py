@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +30,8 @@ from robot_contract.channel import is_loopback
 from robot_contract.errors import CalibrationError, RigError, SceneError, nearest_name
 from robot_contract.policy_contract import as_document
 from robot_contract.pose import Pose
+
+T = TypeVar("T")
 
 _DRIVER_OPTIONS: dict[Driver, tuple[str, ...]] = {
     "mock": (),
@@ -67,8 +71,17 @@ def find_rig(name: str) -> Path:
 
 
 def load_rig(path: Path) -> Rig:
+    return _read(path, lambda root: _rig(path, root))
+
+
+def load_cameras(path: Path) -> tuple[CameraRig, ...]:
+    """A file that holds the section `cameras` of a rig and nothing else."""
+    return _read(path, lambda root: _cameras(root.mapping(["cameras"])["cameras"], path.parent))
+
+
+def _read(path: Path, parse: Callable[[Field], T]) -> T:
     try:
-        return _rig(path, read_lined_yaml(path))
+        return parse(read_lined_yaml(path))
     except OSError as error:
         raise RigError(f"{path}: cannot be read: {error.strerror}") from error
     except SceneError as error:  # the strict reader's own complaint

@@ -1,55 +1,25 @@
 """What `robot-bridge run` does between reading the rig and Ctrl-C."""
 
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from robot_bridge.bridge import Bridge
 from robot_bridge.open_devices import open_devices
 from robot_bridge.operator_server import OperatorServer
 from robot_bridge.recording.recorder import TrialRecorder
-from robot_bridge.records import Recorder
+from robot_bridge.records import NoRecorder, Recorder
 from robot_bridge.rig import Rig
-from robot_bridge.safety import profile
-from robot_contract.canonical_json import digest
+from robot_bridge.run_options import RunOptions, with_options
 from robot_contract.channel import TlsFiles
 from robot_contract.client import BlockingPolicyClient
-from robot_contract.policy_contract import as_document
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a command line may change: addresses and folders, and limits only to stricter ones."""
-
-    policy_server: str = ""
-    address: str = ""
-    profile: str = ""
-    recordings: Path | None = None
-    dry_run: bool = False
-
-
-def with_options(rig: Rig, options: RunOptions) -> Rig:
-    limits = rig.limits
-    if options.profile:
-        limits = limits.with_profile(profile(options.profile))
-    return dataclasses.replace(
-        rig,
-        limits=limits,
-        limits_digest=digest(as_document(limits)),
-        policy_server=dataclasses.replace(
-            rig.policy_server, address=options.policy_server or rig.policy_server.address
-        ),
-        operator=dataclasses.replace(rig.operator, address=options.address or rig.operator.address),
-        recording=dataclasses.replace(rig.recording, folder=options.recordings or rig.recording.folder),
-    )
-
-
-def open_recorder(rig: Rig) -> Recorder:
+def open_recorder(rig: Rig, *, record: bool = True) -> Recorder:
+    if not record:
+        return NoRecorder()
     return TrialRecorder(rig.recording.folder, free_space_floor=rig.recording.free_space_floor)
 
 
@@ -64,7 +34,13 @@ def run_bridge(
         rig.policy_server.address,
         tls=TlsFiles.in_folder(server_tls, "bridge") if server_tls is not None else None,
     )
-    bridge = Bridge(rig, open_devices(rig), client, recorder=open_recorder(rig), dry_run=options.dry_run)
+    bridge = Bridge(
+        rig,
+        open_devices(rig),
+        client,
+        recorder=open_recorder(rig, record=options.record),
+        dry_run=options.dry_run,
+    )
     server = OperatorServer(
         bridge,
         rig.operator.address,

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from robot_bridge.rig_file import find_rig, load_rig, shipped_rigs
-from robot_bridge.running import RunOptions, with_options
 from robot_contract.calibration import CameraCalibration, save_calibration
 from robot_contract.errors import RigError
 from robot_contract.pose import Pose
@@ -113,15 +112,6 @@ def test_simulation_belongs_to_simulated_arms(tmp_path: Path) -> None:
     start = MOCK.index("simulation:")
     with pytest.raises(RigError, match="`simulation` belongs to the drivers mock, twin"):
         load(tmp_path, MOCK[:start])
-
-
-def test_options_change_addresses_and_only_tighten_limits() -> None:
-    rig = load_rig(find_rig("mock"))
-    changed = with_options(rig, RunOptions(policy_server="gpu:1", address="127.0.0.1:0", profile="reduced"))
-    assert (changed.policy_server.address, changed.operator.address) == ("gpu:1", "127.0.0.1:0")
-    assert changed.limits_digest == rig.limits_digest
-    with pytest.raises(RigError, match="looser than the rig's"):
-        with_options(rig, RunOptions(profile="normal"))
 
 
 def test_unknown_rig_gets_the_nearest_name() -> None:
