@@ -12,6 +12,7 @@
       DeviceFault        an arm, gripper or camera reported a fault
       PolicyUnavailable  no answer from the policy server, or a refusal
       BridgeUnavailable  no answer from the robot bridge, or a refusal
+      SimulationUnavailable  no simulator could be opened in a worker process
 
 Every message says what was expected, what came, and what would be accepted.
 """
@@ -57,6 +58,10 @@ class PolicyUnavailable(RuntimeError):
 
 
 class BridgeUnavailable(RuntimeError):
+    pass
+
+
+class SimulationUnavailable(RuntimeError):
     pass
 
 
