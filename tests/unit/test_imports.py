@@ -21,6 +21,8 @@ PACKAGES = {
 # Library: the files and folders that may import it. Tests and benchmarks are free.
 ALLOWED = {
     "rclpy": ("robot_bridge/ros/", "robot_bridge/drivers/crisp.py"),
+    "launch": ("robot_bridge/ros/",),
+    "launch_ros": ("robot_bridge/ros/",),
     "franky": ("robot_bridge/drivers/franka.py", "robot_bridge/franka/"),
     "pyrealsense2": ("robot_bridge/realsense.py", "robot_bridge/realsense/"),
     "mujoco": ("robot_bridge/twin/", "sim_train/"),
