@@ -66,6 +66,7 @@ class Bridge:
         self._calibrations = _calibrations(rig)
         self._policy_problems: tuple[str, ...] = ()
         self.lease_holder = ""
+        self.withheld = ""  # why whoever runs this bridge does not let it be armed; empty when it does
 
     def start(self) -> None:
         if isinstance(self._answers, Asking):
@@ -183,6 +184,8 @@ class Bridge:
         """What stands against arming now, all of it."""
         snapshot = self.snapshot()
         found = list(self.control.problems())
+        if self.withheld:
+            found.append(self.withheld)
         if snapshot.sensed.fault:
             found.append(snapshot.sensed.fault)
         trial = snapshot.trial

@@ -1,5 +1,6 @@
 """What `robot-bridge run` does between reading the rig and Ctrl-C."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -23,45 +24,69 @@ def open_recorder(rig: Rig, *, record: bool = True) -> Recorder:
     return TrialRecorder(rig.recording.folder, free_space_floor=rig.recording.free_space_floor)
 
 
+class RunningBridge:
+    """A bridge with its policy client and its operator service: what a program needs to start and to end.
+
+    What was opened is given back where a later part of it cannot be opened.
+    """
+
+    def __init__(self, rig: Rig, options: RunOptions) -> None:
+        self.rig = rig = with_options(rig, options)
+        server_tls = rig.policy_server.tls_folder
+        operator_tls = rig.operator.tls_folder
+        with contextlib.ExitStack() as opened:
+            client = BlockingPolicyClient(
+                rig.policy_server.address,
+                tls=TlsFiles.in_folder(server_tls, "bridge") if server_tls is not None else None,
+            )
+            opened.callback(client.close)
+            devices = open_devices(rig)
+            opened.callback(devices.close)
+            recorder = open_recorder(rig, record=options.record)
+            opened.callback(recorder.close)
+            self.bridge = Bridge(rig, devices, client, recorder=recorder, dry_run=options.dry_run)
+            self._server = OperatorServer(
+                self.bridge,
+                rig.operator.address,
+                TlsFiles.in_folder(operator_tls, "bridge") if operator_tls is not None else None,
+            )
+            opened.pop_all()
+        self._client = client
+
+    @property
+    def port(self) -> int:
+        """Of OperatorService."""
+        return self._server.port
+
+    def start(self) -> None:
+        self.bridge.start()
+        self._server.start()
+        rig = self.rig
+        _log.info(
+            "rig %s (%s, profile %s) serves operators on port %d and asks %s",
+            *(rig.name, rig.arm.driver, rig.limits.profile.name, self.port, rig.policy_server.address),
+        )
+
+    def close(self) -> None:
+        self.bridge.close()
+        self._server.close()
+        self._client.close()
+
+
 def run_bridge(
     rig: Rig, options: RunOptions, ending: threading.Event, *, is_up: Callable[[int], None]
 ) -> None:
     """Run until `ending` is set; `is_up` gets the port of OperatorService."""
-    rig = with_options(rig, options)
-    server_tls = rig.policy_server.tls_folder
-    operator_tls = rig.operator.tls_folder
-    client = BlockingPolicyClient(
-        rig.policy_server.address,
-        tls=TlsFiles.in_folder(server_tls, "bridge") if server_tls is not None else None,
-    )
-    bridge = Bridge(
-        rig,
-        open_devices(rig),
-        client,
-        recorder=open_recorder(rig, record=options.record),
-        dry_run=options.dry_run,
-    )
-    server = OperatorServer(
-        bridge,
-        rig.operator.address,
-        TlsFiles.in_folder(operator_tls, "bridge") if operator_tls is not None else None,
-    )
+    running = RunningBridge(rig, options)
     try:
-        bridge.start()
-        server.start()
-        _log.info(
-            "rig %s (%s, profile %s) serves operators on port %d and asks %s",
-            *(rig.name, rig.arm.driver, rig.limits.profile.name, server.port, rig.policy_server.address),
-        )
-        is_up(server.port)
+        running.start()
+        is_up(running.port)
         while not ending.wait(0.5):
-            if bridge.control.problems():
-                _log.error("%s", bridge.control.problems()[0])
+            if problems := running.bridge.control.problems():
+                _log.error("%s", problems[0])
                 break
     finally:
-        bridge.close()
-        server.close()
-        client.close()
+        running.close()
 
 
 def check_rig(rig: Rig) -> str:

@@ -83,11 +83,16 @@ def bridge_status(rig: Rig, snapshot: Snapshot, around: Surroundings, now: float
     )
 
 
-def tcp_speed(arm: ArmState, flange_from_tcp: Vector) -> float:
-    """[m/s] measured."""
+def tcp_twist(arm: ArmState, flange_from_tcp: Vector) -> Vector:
+    """(6,) [m/s, rad/s] measured, base frame, at the tool centre point."""
     twist = jacobian(arm.joint_position) @ arm.joint_velocity
     lever = quaternion_rotate(arm.flange_pose.quaternion, flange_from_tcp)
-    velocity = twist[:3] + np.cross(twist[3:], lever)
+    return np.concatenate([twist[:3] + np.cross(twist[3:], lever), twist[3:]])
+
+
+def tcp_speed(arm: ArmState, flange_from_tcp: Vector) -> float:
+    """[m/s] measured."""
+    velocity = tcp_twist(arm, flange_from_tcp)[:3]
     speed = float(np.sqrt(velocity @ velocity))
     return speed if np.isfinite(speed) else 0.0  # such a state is a fault, and the status says so
 
