@@ -5,7 +5,8 @@ import sys
 import tyro
 
 from robot_bridge.scene.splits import AXES, axis_of, draw_scene
-from robot_contract.errors import SceneError
+from robot_contract.errors import RecordingError, SceneError, SimulationUnavailable
+from sim_train.demos.command import demos
 
 
 def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
@@ -24,8 +25,10 @@ def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
 
 def main() -> None:
     try:
-        tyro.extras.subcommand_cli_from_dict({"tasks": tasks}, prog="sim-train", description=__doc__)
-    except SceneError as error:
+        tyro.extras.subcommand_cli_from_dict(
+            {"tasks": tasks, "demos": demos}, prog="sim-train", description=__doc__
+        )
+    except (SceneError, RecordingError, SimulationUnavailable) as error:
         sys.exit(f"sim-train: {error}")
 
 

@@ -126,7 +126,7 @@ class LeRobotWriter:
         for film in self._films.values():
             film.close()
         pq.write_table(pa.Table.from_pylist(self._rows), self._made(f"meta/episodes/{_FILE}.parquet"))
-        pq.write_table(_tasks_table(self._tasks), self._made("meta/tasks.parquet"))
+        pq.write_table(tasks_table(self._tasks), self._made("meta/tasks.parquet"))
         keys = self._statistics[0].keys()
         statistics = {
             key: feature_statistics.of_all([each[key] for each in self._statistics]) for key in keys
@@ -207,7 +207,7 @@ def _array(values: npt.NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
-def _tasks_table(tasks: dict[str, int]) -> pa.Table:
+def tasks_table(tasks: dict[str, int]) -> pa.Table:
     """As pandas writes a frame whose index is the task's text."""
     table = pa.table({"task_index": list(tasks.values()), "task": list(tasks)})
     described = [

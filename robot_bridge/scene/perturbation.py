@@ -18,9 +18,19 @@ class Bursts:
     pushes: Vector  # (steps, 6) [m, rad], zero outside bursts
     is_active: npt.NDArray[np.bool_]  # (steps,)
     flips_gripper: npt.NDArray[np.bool_]  # (steps,)
+    max_translation: float  # [m] the suite's bounds per step, which a pushed action keeps
+    max_rotation: float  # [rad]
 
 
-def draw_bursts(seed: int, steps: int, *, rate: float = 0.04, flip_share: float = 0.12) -> Bursts:
+def draw_bursts(
+    seed: int,
+    steps: int,
+    *,
+    rate: float = 0.04,
+    flip_share: float = 0.12,
+    max_translation: float = MAX_TRANSLATION,
+    max_rotation: float = MAX_ROTATION,
+) -> Bursts:
     """Each step outside a burst begins one with probability `rate`; a burst lasts 2 to 5 steps."""
     rng = np.random.default_rng(seed)
     pushes = np.zeros((steps, 6))
@@ -31,12 +41,18 @@ def draw_bursts(seed: int, steps: int, *, rate: float = 0.04, flip_share: float 
             step += 1
             continue
         end = min(step + int(rng.integers(2, 6)), steps)
-        pushes[step:end, :3] = _direction(rng) * rng.uniform(0.5, 1.0) * MAX_TRANSLATION
-        pushes[step:end, 3:] = _direction(rng) * rng.uniform(0.0, 1.0) * MAX_ROTATION
+        pushes[step:end, :3] = _direction(rng) * rng.uniform(0.5, 1.0) * max_translation
+        pushes[step:end, 3:] = _direction(rng) * rng.uniform(0.0, 1.0) * max_rotation
         is_active[step:end] = True
         flips[step:end] = rng.random() < flip_share
         step = end
-    return Bursts(pushes=read_only(pushes), is_active=is_active, flips_gripper=flips)
+    return Bursts(
+        pushes=read_only(pushes),
+        is_active=is_active,
+        flips_gripper=flips,
+        max_translation=max_translation,
+        max_rotation=max_rotation,
+    )
 
 
 def perturb(action: Vector, bursts: Bursts, step: int) -> Vector:
@@ -44,7 +60,7 @@ def perturb(action: Vector, bursts: Bursts, step: int) -> Vector:
     if not bursts.is_active[step]:
         return action
     noisy = action[:6] + bursts.pushes[step]
-    for part, longest in ((slice(0, 3), MAX_TRANSLATION), (slice(3, 6), MAX_ROTATION)):
+    for part, longest in ((slice(0, 3), bursts.max_translation), (slice(3, 6), bursts.max_rotation)):
         noisy[part] *= min(1.0, 0.999 * longest / max(float(np.linalg.norm(noisy[part])), 1e-12))
     opening = 1.0 - action[6] if bursts.flips_gripper[step] else action[6]
     return np.array([*noisy, opening])
