@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from robot_contract.errors import SceneError, nearest_name
 from robot_contract.policy_contract import (
     CameraContract,
     DeltaFrame,
@@ -32,3 +33,18 @@ class Suite:
     proprioception_origin: Pose
     prompt_template: str
     open_simulation: Callable[[], Simulation]  # imports the simulator where it is called
+
+
+def suite_named(name: str) -> Suite:
+    """The suite of this name; nothing of its simulator is imported yet."""
+    from sim_train.put_on.suite import put_on_suite
+    from sim_train.stand_in import STAND_IN
+
+    suites: dict[str, Callable[[], Suite]] = {
+        "put-on": put_on_suite,
+        "put-on-wrist": lambda: put_on_suite(wrist_camera=True),
+        "stand-in": lambda: STAND_IN,
+    }
+    if name not in suites:
+        raise SceneError(f"no suite named {name!r}; {nearest_name(name, suites)}")
+    return suites[name]()

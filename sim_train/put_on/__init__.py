@@ -1,0 +1,1 @@
+"""The put-on tasks in ManiSkill: a Panda puts household objects on or in receptacles."""

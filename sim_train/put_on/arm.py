@@ -1,0 +1,123 @@
+"""The Panda of the put-on tasks: ManiSkill's own, with controllers that mean what the wire means.
+
+An action of the environment is (dx dy dz) / 18 mm, the turn / 0.04 rad, and the wanted width of the gripper. The
+arm's deltas chain from the pose that was commanded before (`use_target`), in the base frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sapien
+import torch
+from mani_skill.agents.controllers import PDEEPoseControllerConfig, PDJointPosMimicControllerConfig
+from mani_skill.agents.controllers.pd_joint_pos import PDJointPosMimicController
+from mani_skill.agents.registration import register_agent
+from mani_skill.agents.robots.panda.panda import Panda
+
+from robot_bridge.scene.protocol import MAX_ROTATION, MAX_TRANSLATION, OPEN_WIDTH
+from robot_contract.pose import Vector, matrix_from_quaternion, quaternion_from_rotation_vector
+from sim_train.put_on.look import arm_parts, dress
+
+# The turn comes as Euler angles, which are a little longer than the rotation vector that they stand for.
+_TURN = 1.001 * MAX_ROTATION  # [rad] that +1 means
+_SQUEEZE = 0.01  # [m] that each finger is asked to go beyond closed, so that thin things are held with force
+
+
+class RampedGripper(PDJointPosMimicController):
+    """Fingers that go to the wanted width at the Franka Hand's pace, not at once."""
+
+    config: "RampedGripperConfig"
+
+    def set_action(self, action: torch.Tensor) -> None:
+        wanted = self._preprocess_action(action)
+        reach = self.config.finger_speed / self._control_freq
+        now = self._target_qpos[:, self.control_joint_indices]
+        self._target_qpos[:, self.control_joint_indices] = now + torch.clamp(wanted - now, -reach, reach)
+        self._target_qpos[:, self.mimic_joint_indices] = self._target_qpos[
+            :, self.mimic_control_joint_indices
+        ]
+        self.set_drive_targets(self._target_qpos)
+
+
+@dataclass
+class RampedGripperConfig(PDJointPosMimicControllerConfig):
+    finger_speed: float = 0.05  # [m/s] of each finger
+    controller_cls = RampedGripper
+
+
+@register_agent()
+class PutOnPanda(Panda):
+    """Franka's own meshes."""
+
+    uid = "put_on_panda"
+
+    @property
+    def _controller_configs(self) -> dict[str, dict[str, object]]:
+        arm = PDEEPoseControllerConfig(
+            joint_names=self.arm_joint_names,
+            pos_lower=-MAX_TRANSLATION,
+            pos_upper=MAX_TRANSLATION,
+            rot_lower=-_TURN,
+            rot_upper=_TURN,
+            stiffness=self.arm_stiffness,
+            damping=self.arm_damping,
+            force_limit=self.arm_force_limit,
+            ee_link=self.ee_link_name,
+            urdf_path=self.urdf_path,
+            use_target=True,
+        )
+        gripper = RampedGripperConfig(
+            joint_names=self.gripper_joint_names,
+            lower=-_SQUEEZE,
+            upper=OPEN_WIDTH / 2,
+            stiffness=self.gripper_stiffness,
+            damping=self.gripper_damping,
+            force_limit=20.0,
+            mimic={"panda_finger_joint2": {"joint": "panda_finger_joint1"}},
+        )
+        return {"put_on": {"arm": arm, "gripper": gripper}}
+
+
+@register_agent()
+class PutOnPandaPlain(PutOnPanda):
+    """The twin's primitive shapes: the fast look."""
+
+    uid = "put_on_panda_plain"
+
+    def _after_loading_articulation(self) -> None:
+        parts = arm_parts()
+        for link in self.robot.links:
+            for body in link._objs:
+                dress(body.entity, parts.get(link.name, ()))
+
+
+def environment_action(action: Vector, opening: float) -> Vector:
+    """From the wire's action to the environment's: scaled, and the turn as ManiSkill counts it.
+
+    ManiSkill multiplies the turn by a negative bound and reads the product as angles about x, y and z in turn.
+    """
+    turn = euler_xyz(matrix_from_quaternion(quaternion_from_rotation_vector(action[3:6])))
+    return np.array([*(action[:3] / MAX_TRANSLATION), *(turn / -_TURN), gripper_action(opening * OPEN_WIDTH)])
+
+
+def gripper_action(width: float) -> float:
+    """From a width [m] to -1..1; closed asks for a little more than closed."""
+    finger = width / 2 if width > 0 else -_SQUEEZE
+    return 2.0 * (finger + _SQUEEZE) / (OPEN_WIDTH / 2 + _SQUEEZE) - 1.0
+
+
+def euler_xyz(matrix: Vector) -> Vector:
+    """Angles (a, b, c) [rad] with matrix = X(a) Y(b) Z(c); for turns well below a right angle."""
+    return np.array(
+        [
+            np.arctan2(-matrix[1, 2], matrix[2, 2]),
+            np.arcsin(np.clip(matrix[0, 2], -1.0, 1.0)),
+            np.arctan2(-matrix[0, 1], matrix[0, 0]),
+        ]
+    )
+
+
+def sapien_pose(position: Sequence[float] | Vector, quaternion_xyzw: Sequence[float] | Vector) -> sapien.Pose:
+    x, y, z, w = (float(v) for v in quaternion_xyzw)
+    return sapien.Pose(p=[float(v) for v in position], q=[w, x, y, z])

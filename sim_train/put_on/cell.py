@@ -1,0 +1,123 @@
+"""Table, things and light of a scene as SAPIEN actors; sizes, masses and looks come from the catalogue."""
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import sapien
+from mani_skill.envs.scene import ManiSkillScene
+from mani_skill.utils.structs.actor import Actor
+from sapien.physx import PhysxMaterial
+
+from robot_bridge.scene.catalogue import Thing
+from robot_bridge.scene.meshes import Mesh, part_mesh
+from robot_bridge.scene.parts import Part
+from robot_bridge.scene.scene import Light, Placement
+from robot_contract.pose import quaternion_multiply
+from sim_train.put_on.look import material, part_shapes, shape
+
+GAP = 0.0005  # [m] above the table when placed
+_TABLE_CENTRE = (0.40, 0.0, -0.025)  # [m] as in the twin
+_TABLE_HALF = (0.62, 0.75, 0.025)  # [m]
+_FLOOR = -0.75  # [m]
+_REPEATS = 2  # of the table's texture along each side
+# SAPIEN's cylinders and capsules lie along x, the catalogue's stand along z.
+_UPRIGHT = np.array([0.0, -np.sqrt(0.5), 0.0, np.sqrt(0.5)])
+
+
+def pose_of(placement: Placement, *, height: float = GAP) -> sapien.Pose:
+    half = placement.yaw / 2
+    return sapien.Pose(p=[placement.x, placement.y, height], q=[np.cos(half), 0, 0, np.sin(half)])
+
+
+def build_table(scene: ManiSkillScene, texture: str) -> Actor:
+    builder = scene.create_actor_builder()
+    rough = PhysxMaterial(0.8, 0.8, 0.0)
+    builder.add_box_collision(half_size=_TABLE_HALF, material=rough)
+    x, y, z = _TABLE_HALF
+    top = Mesh(
+        vertices=np.array([[-x, -y, z], [x, -y, z], [x, y, z], [-x, y, z]]),
+        normals=np.tile([0.0, 0.0, 1.0], (4, 1)),
+        uv=_REPEATS * np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=float),
+        triangles=np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32),
+    )
+    builder._procedural_shapes.append(shape([top], material((1.0, 1.0, 1.0, 1.0), texture, size=256)))
+    floor = Mesh(
+        vertices=np.array([[-4, -4, _FLOOR], [4, -4, _FLOOR], [4, 4, _FLOOR], [-4, 4, _FLOOR]])
+        - np.array(_TABLE_CENTRE),
+        normals=np.tile([0.0, 0.0, 1.0], (4, 1)),
+        uv=np.zeros((4, 2)),
+        triangles=np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32),
+    )
+    builder._procedural_shapes.append(shape([floor], material((0.68, 0.68, 0.67, 1.0))))
+    builder.initial_pose = sapien.Pose(p=_TABLE_CENTRE)
+    return builder.build_kinematic(name="table")
+
+
+def build_thing(scene: ManiSkillScene, thing: Thing, placement: Placement) -> Actor:
+    builder = scene.create_actor_builder()
+    felt = [part for part in thing.parts if part.touchable]
+    density = thing.mass / sum(part.volume for part in felt)
+    surface = PhysxMaterial(thing.friction, thing.friction, 0.0)
+    for part in felt:
+        _add_collision(builder, part, surface, density)
+    builder._procedural_shapes.extend(part_shapes(thing.parts))
+    builder.initial_pose = pose_of(placement)
+    return builder.build(name=thing.name)
+
+
+def _add_collision(builder: object, part: Part, surface: PhysxMaterial, density: float) -> None:
+    x, y, z, w = part.quaternion
+    pose = sapien.Pose(p=part.position, q=[w, x, y, z])
+    tx, ty, tz, tw = quaternion_multiply(np.array(part.quaternion), _UPRIGHT)
+    lying = sapien.Pose(p=part.position, q=[tw, tx, ty, tz])
+    match part.kind, part.size:
+        case "box", half:
+            builder.add_box_collision(pose=pose, half_size=half, material=surface, density=density)
+        case "sphere", (radius, *_):
+            builder.add_sphere_collision(pose=pose, radius=radius, material=surface, density=density)
+        case "capsule", (radius, half):
+            builder.add_capsule_collision(
+                pose=lying, radius=radius, half_length=half, material=surface, density=density
+            )
+        case "cylinder", (radius, half):
+            builder.add_cylinder_collision(
+                pose=lying, radius=radius, half_length=half, material=surface, density=density
+            )
+        case _:
+            builder.add_convex_collision_from_file(str(_mesh_file(part)), material=surface, density=density)
+
+
+@cache
+def _mesh_folder() -> Path:
+    made = Path(tempfile.mkdtemp(prefix="touchdown-meshes-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+@cache
+def _mesh_file(part: Part) -> Path:
+    """The part as an OBJ file: PhysX takes convex meshes from files alone."""
+    mesh = part_mesh(part, slices=16)
+    path = _mesh_folder() / f"part{len(list(_mesh_folder().iterdir()))}.obj"
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in mesh.vertices]
+    lines += [f"f {a + 1} {b + 1} {c + 1}" for a, b, c in mesh.triangles]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def add_light(scene: ManiSkillScene, light: Light) -> None:
+    """The twin's lights: one that the scene describes, and a weak one from the other side."""
+    tint = np.array([1.0, 1.0, 1.0]) + light.warmth * np.array([0.10, 0.01, -0.14])
+    across = np.cos(light.elevation)
+    source = np.array(
+        [across * np.cos(light.azimuth), across * np.sin(light.azimuth), np.sin(light.elevation)]
+    )
+    scene.set_ambient_light((light.intensity * (0.9 * light.ambient + 0.12) * tint).tolist())
+    scene.add_directional_light(
+        (-source).tolist(), ((1 - light.ambient) * 2.3 * light.intensity * tint).tolist()
+    )
+    scene.add_directional_light([0.4, -0.8, -0.7], (0.3 * light.intensity * tint).tolist())

@@ -1,0 +1,66 @@
+"""Put-on's suite: what a policy of it sees and does, and how its simulator is opened."""
+
+import numpy as np
+
+from policy_server.preprocessing import OPENVLA_PROMPT
+from robot_bridge.scene.protocol import CONTROL_RATE_HZ, EPISODE_STEPS, MAX_ROTATION, MAX_TRANSLATION
+from robot_bridge.scene.splits import split_names
+from robot_bridge.twin.settings import TwinSettings
+from robot_bridge.twin.truth import FLANGE_FROM_TCP
+from robot_contract.policy_contract import CameraContract, GripperContract, Mount
+from robot_contract.pose import Pose
+from sim_train.simulation import Simulation
+from sim_train.suites import Suite
+
+SIZE = 96  # [px] of a policy's picture
+DRAWN = 192  # [px] before it is made smaller, so that edges are smooth
+CUT = 0.9  # of the camera's height: the middle, in which the training area lies
+GRIPPER = GripperContract(max_width=0.08, close_below=0.4, open_above=0.6)
+
+
+def _camera(name: str, mount: Mount) -> CameraContract:
+    whole = TwinSettings().cameras[name].vertical_field_of_view
+    return CameraContract(
+        name=name,
+        mount=mount,
+        vertical_field_of_view=float(2.0 * np.arctan(np.tan(0.5 * whole) * CUT)),
+        crop_width=CUT,
+        crop_height=CUT,
+        width=SIZE,
+        height=SIZE,
+    )
+
+
+def _open(cameras: tuple[str, ...]) -> Simulation:
+    from sim_train.put_on.cameras import default_cameras
+    from sim_train.put_on.simulation import PutOnSimulation
+
+    drawn = default_cameras(crop=CUT, size=DRAWN)
+    return PutOnSimulation({name: drawn[name] for name in cameras}, size=SIZE)
+
+
+def put_on_suite(*, wrist_camera: bool = False) -> Suite:
+    """One external camera, as the tiny policy has it; the wrist's costs as much again."""
+    cameras = (_camera("external", "external"), *([_camera("wrist", "wrist")] if wrist_camera else []))
+    names = tuple(camera.name for camera in cameras)
+    return Suite(
+        name="put-on",
+        tasks=split_names(),
+        reference="commanded_chain",
+        frame="base",
+        step_period=1.0 / CONTROL_RATE_HZ,
+        episode_steps=EPISODE_STEPS,
+        max_translation_per_step=MAX_TRANSLATION,
+        max_rotation_per_step=MAX_ROTATION,
+        chunk_length=8,
+        flange_from_tcp=FLANGE_FROM_TCP,
+        gripper=GRIPPER,
+        cameras=cameras,
+        proprioception=("position", "rotation_vector", "opening", "gripper_command"),
+        # Seen from a hand that points down, so that no rotation in the workspace comes near pi.
+        proprioception_origin=Pose(
+            position=np.array([0.5, 0.0, 0.0]), quaternion=np.array([1.0, 0.0, 0.0, 0.0])
+        ),
+        prompt_template=OPENVLA_PROMPT,
+        open_simulation=lambda: _open(names),
+    )
