@@ -1,7 +1,7 @@
 """The Panda of the put-on tasks: ManiSkill's own, with controllers that mean what the wire means.
 
-An action of the environment is (dx dy dz) / 18 mm, the turn / 0.04 rad, and the wanted width of the gripper. The
-arm's deltas chain from the pose that was commanded before (`use_target`), in the base frame.
+An action of the environment is (dx dy dz) / 18 mm, the turn / 0.04 rad, and the wanted width of the gripper.
+The arm's deltas chain from the pose that was commanded before (`use_target`), in the base frame.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ class PutOnPandaPlain(PutOnPanda):
 def environment_action(action: Vector, opening: float) -> Vector:
     """From the wire's action to the environment's: scaled, and the turn as ManiSkill counts it.
 
-    ManiSkill multiplies the turn by a negative bound and reads the product as angles about x, y and z in turn.
+    ManiSkill multiplies the turn by a negative bound and reads the product as angles about x, y, z in turn.
     """
     turn = euler_xyz(matrix_from_quaternion(quaternion_from_rotation_vector(action[3:6])))
     return np.array([*(action[:3] / MAX_TRANSLATION), *(turn / -_TURN), gripper_action(opening * OPEN_WIDTH)])

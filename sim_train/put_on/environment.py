@@ -4,8 +4,10 @@ Every episode is a `Scene` of robot_bridge/scene, the same world as the twin's: 
 `reset(seed=s)` draws scene s of the split; `reset(options={"scene": scene})` takes a given one.
 """
 
+from functools import cache
 from typing import Any, Literal
 
+import mujoco
 import numpy as np
 import sapien
 import torch
@@ -214,13 +216,7 @@ class PutOnEnv(BaseEnv):
         return {"tcp_pose": self.agent.tcp.pose.raw_pose}
 
 
-def _arm_model() -> Any:
-    global _MODEL
-    if _MODEL is None:
-        import mujoco
-
-        _MODEL = mujoco.MjModel.from_xml_string(ARM_XML.read_text(encoding="utf-8"))
-    return _MODEL
-
-
-_MODEL: Any = None
+@cache
+def _arm_model() -> mujoco.MjModel:
+    """The arm alone: for the joints of a start pose."""
+    return mujoco.MjModel.from_xml_string(ARM_XML.read_text(encoding="utf-8"))

@@ -12,7 +12,8 @@ def marks_of(truth: SceneTruth, scene: Scene) -> Vector:
     """(2, 3) [m, base frame]: the point at which the named object is taken, and the receptacle's floor."""
     pose, place = truth.poses[scene.target_object], truth.poses[scene.target_receptacle]
     grasp = grasp_of(scene.target, pose, hand_yaw(truth.tcp_pose))
-    return np.array([grasp.position, place.position + [0.0, 0.0, scene.receptacle.floor]])
+    floor = np.array([0.0, 0.0, scene.receptacle.floor])
+    return np.array([grasp.position, place.position + floor])
 
 
 def in_picture(

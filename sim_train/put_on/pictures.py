@@ -1,4 +1,4 @@
-"""From what is drawn to what a camera delivers: the scene's disturbances, gain, noise, and the contract's size."""
+"""From what is drawn to what a camera delivers: the scene's disturbances, gain, noise, resizing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""The reward of put-on, after RL4VLA: a little for the named object in the hand, more when it stays there, most
-for success. What a step earns is what it added."""
+"""The reward of put-on, after RL4VLA: a little for the named object in the hand, more when it stays there,
+most for success. What a step earns is what it added."""
 
 from dataclasses import dataclass
 

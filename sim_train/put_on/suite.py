@@ -1,5 +1,7 @@
 """Put-on's suite: what a policy of it sees and does, and how its simulator is opened."""
 
+from functools import partial
+
 import numpy as np
 
 from policy_server.preprocessing import OPENVLA_PROMPT
@@ -62,5 +64,5 @@ def put_on_suite(*, wrist_camera: bool = False) -> Suite:
             position=np.array([0.5, 0.0, 0.0]), quaternion=np.array([1.0, 0.0, 0.0, 0.0])
         ),
         prompt_template=OPENVLA_PROMPT,
-        open_simulation=lambda: _open(names),
+        open_simulation=partial(_open, names),  # goes to other processes
     )
