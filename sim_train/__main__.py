@@ -7,6 +7,7 @@ import tyro
 from robot_bridge.scene.splits import AXES, axis_of, draw_scene
 from robot_contract.errors import RecordingError, SceneError, SimulationUnavailable
 from sim_train.demos.command import demos
+from sim_train.demos.contact_sheet import contact_sheet
 
 
 def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
@@ -26,7 +27,9 @@ def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"tasks": tasks, "demos": demos}, prog="sim-train", description=__doc__
+            {"tasks": tasks, "demos": demos, "contact-sheet": contact_sheet},
+            prog="sim-train",
+            description=__doc__,
         )
     except (SceneError, RecordingError, SimulationUnavailable) as error:
         sys.exit(f"sim-train: {error}")

@@ -39,8 +39,13 @@ class Wanted:
         return Episode(suite=self.suite.name, task=self.tasks[which], seed=self.first_seed + round_)
 
     def settings(self) -> dict[str, object]:
-        tasks = list(self.tasks)
-        return {"suite": self.suite.name, "tasks": tasks, "seed": self.first_seed, **asdict(self.recipe)}
+        return {
+            "suite": self.suite.name,
+            "cameras": [camera.name for camera in self.suite.cameras],
+            "tasks": list(self.tasks),
+            "seed": self.first_seed,
+            **asdict(self.recipe),
+        }
 
 
 def demos(
