@@ -1,6 +1,6 @@
 """Does the bridge stay as it was? Trial after trial with a stand-in policy; memory, descriptors, loop rate.
 
-python benchmarks/soak.py [--quick] [--minutes M] [--rig mock|twin] [--json FILE]
+python benchmarks/soak.py [--quick] [--minutes M] [--rig mock|twin] [--camera-rate HZ] [--json FILE]
 
 Each trial is prepared, armed, recorded, driven for some seconds, ended, and the arm moved back to its home.
 soak_bridge_rss_mib, soak_recorder_rss_mib, soak_server_rss_mib   [early, late]: medians of the second and the
@@ -8,8 +8,11 @@ soak_bridge_rss_mib, soak_recorder_rss_mib, soak_server_rss_mib   [early, late]:
 soak_bridge_fds, soak_bridge_threads, soak_server_fds             likewise, with the arm at home
 soak_loop_rate_hz                  likewise, ticks per second
 soak_bridge_growth_percent_per_h   of the bridge's resident memory, by a line through the later nine tenths
-soak_ticks, soak_missed_ticks, soak_trials, soak_holdings         counted over all of it
-A rig's watchdogs are set to be patient, so that a busy machine ends fewer trials early.
+soak_recorder_growth_percent_per_h likewise
+soak_ticks, soak_missed_ticks, soak_trials, soak_holdings, soak_faults   counted over all of it
+soak_load                          [median, largest] load of the machine meanwhile, over one minute each
+A rig's watchdogs are set to be patient, so that a busy machine ends fewer trials early. Where it cannot draw
+the twin's pictures in time, --camera-rate asks for fewer; the age that is accepted grows with their period.
 """
 
 import asyncio
@@ -48,6 +51,7 @@ class Sample:
     bridge_fds: int
     bridge_threads: int
     server_fds: int
+    load: float  # of the machine, over one minute
 
 
 @dataclass(kw_only=True)
@@ -55,6 +59,7 @@ class Diary:
     samples: list[Sample] = field(default_factory=list)
     trials: int = 0
     holdings: int = 0
+    faults: int = 0
 
 
 def resident(pid: int) -> float:
@@ -75,13 +80,15 @@ def children(pid: int) -> list[int]:
     return [int(word) for path in found for word in path.read_text().split()]
 
 
-def soak_rig(name: str, server: str, folder: Path) -> Path:
+def soak_rig(name: str, server: str, folder: Path, camera_rate: float | None) -> Path:
     """The shipped rig with the stand-in's tool, and watchdogs for a busy machine."""
     with BlockingPolicyClient(server) as client:
         tool = client.get_contract("stand-in").flange_from_tcp
     text, shipped = find_rig(name).read_text(), load_rig(find_rig(name))
+    rate = shipped.cameras[0].rate_hz
     for old, new in (
-        ("margin: 0.03", "margin: 0.2"),
+        (f"rate_hz: {rate:g}", f"rate_hz: {camera_rate or rate:g}"),
+        ("camera_margin: 0.03", "camera_margin: 0.2"),
         ("missed_ticks: 10 ", "missed_ticks: 100 "),
         ("deadline: 2.0", "deadline: 10.0"),
         ("  profile: reduced", "  arm_age: 0.1\n  profile: reduced"),
@@ -136,6 +143,23 @@ class Operator:
                 print(f"once more: {error}", flush=True)
                 await asyncio.sleep(1.0)
 
+    async def press_patiently(self, action: OperatorAction) -> BridgeStatus:
+        """A busy machine's pictures may be too old for a moment."""
+        for _ in range(TRIES):
+            try:
+                return await self.press(action)
+            except BridgeUnavailable as error:
+                print(f"once more: {error}", flush=True)
+                await asyncio.sleep(1.0)
+        return await self.press(action)
+
+    async def clear(self, why: str) -> None:
+        """After a fault: look at it, clear it, go on. It is counted."""
+        print(f"fault: {why}", flush=True)
+        self._diary.faults += 1
+        await asyncio.sleep(1.0)
+        await self.press_patiently("clear")
+
     async def trial(self, number: int) -> None:
         setup = TrialSetup(
             trial_id=f"soak-{number}",
@@ -146,13 +170,13 @@ class Operator:
             record=True,
         )
         await self.arm(setup)
-        await self.press("start")
+        await self.press_patiently("start")
         status = await self.watch(3 * TRIAL_SECONDS, lambda s: s.mode in ("ARMED", "IDLE", "FAULT"))
         if status.mode == "FAULT":
-            raise RuntimeError(f"trial {number} ended in a fault: {status.why}")
+            await self.clear(f"trial {number}: {status.why}")
         if status.mode != "ARMED":
             await self.press("disarm")
-            await self.press("arm")
+            await self.press_patiently("arm")
         async for status in self._client.move_to(JointGoal(name="home")):
             if status.mode == "HOLDING":
                 break
@@ -172,18 +196,19 @@ class Operator:
                 bridge_fds=descriptors(self._bridge),
                 bridge_threads=threads(self._bridge),
                 server_fds=descriptors(self._server),
+                load=os.getloadavg()[0],
             )
         )
 
 
-def soak(minutes: float, rig: str) -> tuple[Diary, BridgeStatus]:
+def soak(minutes: float, rig: str, camera_rate: float | None = None) -> tuple[Diary, BridgeStatus]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         policy = folder / "stand-in.json"
         policy.write_text(json.dumps({"mark_mm": -0.3, "chunk_length": 16}))
         arguments = ["--stand-in", "--checkpoints", f"stand-in={policy}"]
         with ServerProcess(arguments) as server:
-            path = soak_rig(rig, server.address, folder)
+            path = soak_rig(rig, server.address, folder, camera_rate)
             recordings = folder / "recordings"
             with BridgeProcess(
                 [
@@ -206,8 +231,8 @@ async def _trials(
             await operator.sample()
             newest = diary.samples[-1]
             print(
-                f"trial {diary.trials}: {newest.bridge_rss:.1f} MiB, {newest.bridge_fds} descriptors,"
-                f" {newest.ticks} ticks",
+                f"trial {diary.trials}: {newest.bridge_rss:.1f} and {newest.recorder_rss:.1f} MiB,"
+                f" {newest.bridge_fds} descriptors, {newest.ticks} ticks, load {newest.load:.1f}",
                 flush=True,
             )
             shutil.rmtree(recordings)
@@ -221,22 +246,25 @@ def early_and_late(values: list[float]) -> list[float]:
     return [round(float(np.median(part)), 2) for part in (early, values[-tenth:])]
 
 
-def growth_percent_per_hour(samples: list[Sample]) -> float:
-    """Of the bridge's memory, by a line through the later nine tenths."""
-    later = samples[max(1, len(samples) // 10) :]
-    slope = np.polyfit([s.at / 3600 for s in later], [s.bridge_rss for s in later], 1)[0]
-    return float(100 * slope / later[0].bridge_rss)
+def growth_percent_per_hour(at: list[float], values: list[float]) -> float:
+    """By a line through the later nine tenths; `at` in [s]."""
+    first = max(1, len(values) // 10)
+    slope = np.polyfit(np.array(at[first:]) / 3600, values[first:], 1)[0]
+    return float(100 * slope / values[first])
 
 
 def figures_of(diary: Diary, last: BridgeStatus) -> dict[str, object]:
     samples = diary.samples
+    at = [s.at for s in samples]
     rates = [(b.ticks - a.ticks) / (b.at - a.at) for a, b in pairwise(samples)]
+    loads = [s.load for s in samples]
     return {
         "soak_minutes": round((samples[-1].at - samples[0].at) / 60, 1),
         "soak_bridge_rss_mib": early_and_late([s.bridge_rss for s in samples]),
         "soak_recorder_rss_mib": early_and_late([s.recorder_rss for s in samples]),
         "soak_server_rss_mib": early_and_late([s.server_rss for s in samples]),
-        "soak_bridge_growth_percent_per_h": growth_percent_per_hour(samples),
+        "soak_bridge_growth_percent_per_h": growth_percent_per_hour(at, [s.bridge_rss for s in samples]),
+        "soak_recorder_growth_percent_per_h": growth_percent_per_hour(at, [s.recorder_rss for s in samples]),
         "soak_bridge_fds": early_and_late([s.bridge_fds for s in samples]),
         "soak_bridge_threads": early_and_late([s.bridge_threads for s in samples]),
         "soak_server_fds": early_and_late([s.server_fds for s in samples]),
@@ -245,6 +273,8 @@ def figures_of(diary: Diary, last: BridgeStatus) -> dict[str, object]:
         "soak_missed_ticks": last.missed_ticks,
         "soak_trials": diary.trials,
         "soak_holdings": diary.holdings,
+        "soak_faults": diary.faults,
+        "soak_load": [round(float(np.median(loads)), 2), round(max(loads), 2)],
     }
 
 
@@ -252,8 +282,10 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--minutes", type=float, help="30, or 2 with --quick")
     arguments.add_argument("--rig", default="mock", choices=("mock", "twin"))
+    arguments.add_argument("--camera-rate", type=float, metavar="HZ", help="instead of the rig's own")
     chosen = arguments.parse_args()
-    diary, last = soak(chosen.minutes or (2.0 if chosen.quick else 30.0), chosen.rig)
+    minutes = chosen.minutes or (2.0 if chosen.quick else 30.0)
+    diary, last = soak(minutes, chosen.rig, chosen.camera_rate)
     figures = figures_of(diary, last)
     n = dict.fromkeys((name for name in figures if name.endswith(("mib", "fds", "hz"))), len(diary.samples))
     report(figures, n=n, packages=("numpy", "grpcio"), json_to=chosen.json)

@@ -7,11 +7,13 @@ and is stopped; there is no other motion on the way out.
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 from robot_bridge.commands import Command
+from robot_bridge.heap import keep_heap_whole
 from robot_bridge.loop import ControlLoop
 from robot_bridge.modes import State
 from robot_contract.errors import DeviceFault
@@ -21,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 _REALTIME_PRIORITY = 40  # SCHED_FIFO; under the kernel's own threads
 _LONGEST_FAREWELL = 2.0  # [s] to come to rest
+_SWITCH_SECONDS = (
+    2e-4  # another thread keeps the interpreter so long when this one wants it; Python's own: 5 ms
+)
 
 
 class ControlThread:
@@ -48,8 +53,7 @@ class ControlThread:
 
     def _run(self) -> None:
         self.is_realtime = ask_for_realtime_priority()
-        gc.collect()
-        gc.freeze()  # what was made at the start is never looked at again
+        make_process_steady()
         try:
             self._tick_until(lambda: self._ending.is_set())
             self._come_to_rest()
@@ -92,6 +96,14 @@ def stop_arm(loop: ControlLoop) -> None:
         loop.devices.arm.stop()
     except DeviceFault as error:
         _log.error("the arm could not be stopped: %s", error)
+
+
+def make_process_steady() -> None:
+    """What the loop needs of the whole process: no long pauses, and memory that stays as it is."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    keep_heap_whole()
+    gc.collect()
+    gc.freeze()  # what was made at the start is never looked at again
 
 
 def ask_for_realtime_priority() -> bool:

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
-from mcap_protobuf.schema import register_schema
 
-from robot_bridge.recording.message_types import MESSAGE_TYPES
+from robot_bridge.heap import keep_heap_whole
+from robot_bridge.recording.message_types import schema_of
 from robot_bridge.recording.pipe import FrameParser, PipeFrame, split_message
 
 FLUSH_SECONDS = 0.5
@@ -39,7 +39,9 @@ class TrialFile:
     def add(self, frame: PipeFrame) -> None:
         topic, type_name, data = split_message(frame.payload)
         if type_name not in self._schemas:
-            self._schemas[type_name] = register_schema(self._writer, MESSAGE_TYPES[type_name])
+            self._schemas[type_name] = self._writer.register_schema(
+                name=type_name, encoding="protobuf", data=schema_of(type_name)
+            )
         if topic not in self._channels:
             self._channels[topic] = self._writer.register_channel(
                 topic=topic, message_encoding="protobuf", schema_id=self._schemas[type_name]
@@ -128,6 +130,7 @@ def say(**words: str) -> None:
 
 
 def main() -> None:
+    keep_heap_whole()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the bridge, which then closes the pipe
     recorder, parser = RecorderProcess(), FrameParser()
     source = sys.stdin.fileno()
