@@ -48,12 +48,29 @@ class EnginePolicy:
         return self._preprocessor.decode(observation)
 
     def forward(self, batch: Sequence[DecodedObservation]) -> Sequence[Vector]:
+        return self.decide(batch, sample=False)
+
+    def decide(
+        self,
+        batch: Sequence[DecodedObservation],
+        *,
+        sample: bool,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Sequence[Vector]:
+        """What the head says is likeliest, which is what is served; or a sample of it, for evaluation."""
         with torch.inference_mode():
-            actions = self._engine.act(self._preprocessor.collate(batch)).actions
+            x = self._preprocessor.collate(batch)
+            actions = self._engine.act(x, sample=sample, temperature=temperature, generator=generator).actions
         return [
             decode_actions(chunk, self.contract, rotation=self._config.action_rotation)
             for chunk in actions.to("cpu", torch.float64).numpy()
         ]
+
+    @property
+    def golden_observation(self) -> Observation:
+        """The observation of the folder's golden chunk: one that this policy surely accepts."""
+        return self._golden.observation
 
     def check(self) -> None:
         """Answer the golden observation of the folder as it was answered when the folder was made."""

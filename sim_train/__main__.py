@@ -5,9 +5,17 @@ import sys
 import tyro
 
 from robot_bridge.scene.splits import AXES, axis_of, draw_scene
-from robot_contract.errors import RecordingError, SceneError, SimulationUnavailable
+from robot_contract.errors import (
+    ContractError,
+    PolicyUnavailable,
+    RecordingError,
+    SceneError,
+    SimulationUnavailable,
+    StudyError,
+)
 from sim_train.demos.command import demos
 from sim_train.demos.contact_sheet import contact_sheet
+from sim_train.evaluation.command import evaluate
 
 
 def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
@@ -27,11 +35,14 @@ def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"tasks": tasks, "demos": demos, "contact-sheet": contact_sheet},
+            {"tasks": tasks, "demos": demos, "contact-sheet": contact_sheet, "evaluate": evaluate},
             prog="sim-train",
             description=__doc__,
         )
-    except (SceneError, RecordingError, SimulationUnavailable) as error:
+    except (
+        *(ContractError, StudyError, SceneError, RecordingError),
+        *(SimulationUnavailable, PolicyUnavailable),
+    ) as error:
         sys.exit(f"sim-train: {error}")
 
 
