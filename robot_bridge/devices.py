@@ -13,6 +13,7 @@ import numpy.typing as npt
 from robot_contract.pose import Pose, Vector
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
+DepthPicture = npt.NDArray[np.uint16]  # (height, width) [mm] along the optical axis; 0: not measured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +41,7 @@ class Frame:
     exposed_at: float  # [s], bridge clock, middle of the exposure
     sequence: int  # counts up by one per delivered picture; a frozen camera repeats it
     picture: Picture = field(repr=False)
+    depth_mm: DepthPicture | None = field(default=None, repr=False)  # pixel by pixel on the picture; if any
 
 
 class Arm(Protocol):

@@ -50,6 +50,7 @@ class CameraRig:
     latency: float  # [s] from exposure to arrival, calibrated where there is a calibration
     identical_frames: int  # so many equal pictures in a row mean that the camera is frozen
     calibration: CameraCalibration | None  # what `calibrate` wrote; its latency is then the camera's
+    depth: bool = False  # realsense: depth with each picture, aligned to it, into the recordings
     playback: Path | None = None  # realsense: a .db3 recording of this serial instead of the camera itself
 
 

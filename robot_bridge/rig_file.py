@@ -182,11 +182,12 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
             "latency",
             "identical_frames",
         ],
-        ["calibration", "playback"],
+        ["calibration", "depth", "playback"],
     )
     driver = f["driver"].word(["mock", "twin", "realsense"])
-    if "playback" in f and driver != "realsense":
-        f["playback"].refuse(f"`playback` belongs to the driver realsense only; this driver is {driver}")
+    for key in ("depth", "playback"):
+        if key in f and driver != "realsense":
+            f[key].refuse(f"`{key}` belongs to the driver realsense only; this driver is {driver}")
     calibration = _calibration(f["calibration"], folder) if "calibration" in f else None
     latency = f["latency"].number(0.0, 0.5)
     return CameraRig(
@@ -201,6 +202,7 @@ def _camera(name: str, field: Field, folder: Path) -> CameraRig:
         latency=latency if calibration is None else calibration.latency,
         identical_frames=_whole(f["identical_frames"], 2, 1000),
         calibration=calibration,
+        depth=f["depth"].flag() if "depth" in f else False,
         playback=_path(f["playback"], folder) if "playback" in f else None,
     )
 

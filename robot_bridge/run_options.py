@@ -78,7 +78,9 @@ def _with_stand_in(rig: Rig, driver: str) -> Rig:
         rig,
         name=f"{rig.name}-{driver}",  # a recording must not look like one of the real arm
         arm=dataclasses.replace(rig.arm, driver=driver, id=f"{driver}-arm", options={}),
-        cameras=tuple(dataclasses.replace(camera, driver=driver, playback=None) for camera in rig.cameras),
+        cameras=tuple(
+            dataclasses.replace(camera, driver=driver, depth=False, playback=None) for camera in rig.cameras
+        ),
         simulation=rig.simulation or SimulationRig(clock="real", policy_latency=0.0, split="train", seed=0),
     )
 

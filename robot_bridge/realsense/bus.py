@@ -10,6 +10,8 @@ from robot_bridge.realsense.sdk import rs
 
 @dataclass(frozen=True, order=True, kw_only=True)
 class ColourMode:
+    """Size and rate of a stream; depth, where it is wanted, runs in the mode of the colour."""
+
     width: int  # [px]
     height: int  # [px]
     rate_hz: int
@@ -63,9 +65,21 @@ def colour_sensor(device: Any) -> Any | None:
 
 
 def colour_profiles(sensor: Any) -> dict[ColourMode, Any]:
+    return _profiles(sensor, rs.stream.color, rs.format.rgb8)
+
+
+def depth_modes(device: Any) -> list[ColourMode]:
+    """Those in which the device measures depth; none where it cannot."""
+    found: set[ColourMode] = set()
+    for sensor in device.query_sensors():
+        found |= _profiles(sensor, rs.stream.depth, rs.format.z16).keys()
+    return sorted(found)
+
+
+def _profiles(sensor: Any, kind: Any, pixels: Any) -> dict[ColourMode, Any]:
     found: dict[ColourMode, Any] = {}
     for profile in sensor.get_stream_profiles():
-        if profile.stream_type() == rs.stream.color and profile.format() == rs.format.rgb8:
+        if profile.stream_type() == kind and profile.format() == pixels:
             video = profile.as_video_stream_profile()
             mode = ColourMode(width=video.width(), height=video.height(), rate_hz=video.fps())
             found[mode] = video

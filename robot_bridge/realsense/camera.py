@@ -38,6 +38,7 @@ class RealSenseCamera:
         mode: ColourMode,
         *,
         latency: float,
+        with_depth: bool = False,
         patience: Patience | None = None,
     ) -> None:
         self.serial = serial
@@ -45,6 +46,7 @@ class RealSenseCamera:
         self.look: Look | None = None  # locked; the same after a restart
         self._bus = bus
         self._mode = mode
+        self._with_depth = with_depth
         self._patience = patience or Patience()
         self._times = FrameTimes(latency=latency)
         self._slot = Latest[Frame]()
@@ -68,7 +70,7 @@ class RealSenseCamera:
         self._thread.join()
 
     def _open(self) -> Stream:
-        stream = Stream(self._bus, self.serial, self._mode)
+        stream = Stream(self._bus, self.serial, self._mode, with_depth=self._with_depth)
         try:
             if self.look is None:
                 begin_look(stream.sensor)
@@ -130,7 +132,14 @@ class RealSenseCamera:
             _log.info("RealSense %s is locked to %s", self.serial, dict(self.look))
             return
         self._sequence += 1
-        self._slot.put(Frame(exposed_at=exposed_at, sequence=self._sequence, picture=shot.picture))
+        self._slot.put(
+            Frame(
+                exposed_at=exposed_at,
+                sequence=self._sequence,
+                picture=shot.picture,
+                depth_mm=shot.depth_mm,
+            )
+        )
 
     def _reopen(self) -> None:
         self._changes = self._bus.changes

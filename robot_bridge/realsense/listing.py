@@ -4,7 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from robot_bridge.realsense.bus import CameraBus, ColourMode, colour_profiles, colour_sensor, read_info
+from robot_bridge.realsense.bus import (
+    CameraBus,
+    ColourMode,
+    colour_profiles,
+    colour_sensor,
+    depth_modes,
+    read_info,
+)
 
 _NAMES = ("external", "wrist")  # suggested for the first two
 
@@ -19,6 +26,7 @@ class Connected:
     modes: tuple[ColourMode, ...]
     suggested: ColourMode | None
     vertical_field_of_view: float | None  # [rad] in the suggested mode
+    has_depth: bool  # in the suggested mode
 
 
 def list_connected(bus: CameraBus) -> list[Connected]:
@@ -53,6 +61,7 @@ def _connected(serial: str, device: Any) -> Connected:
         modes=tuple(sorted(profiles)),
         suggested=suggested,
         vertical_field_of_view=angle,
+        has_depth=suggested in depth_modes(device),
     )
 
 
@@ -95,4 +104,9 @@ def _rig_lines(name: str, camera: Connected) -> list[str]:
         f"    rate_hz: {mode.rate_hz}",
         "    latency: MEASURE      # [s] from exposure to arrival; a rig is read once a number stands here",
         "    identical_frames: 10  # so many equal pictures in a row mean a frozen camera",
+        *(
+            ["    # depth: true         # record depth too, aligned to the picture"]
+            if camera.has_depth
+            else []
+        ),
     ]

@@ -39,5 +39,6 @@ def _open(bus: CameraBus, camera: CameraRig) -> RealSenseCamera:
         camera.serial,
         ColourMode(width=camera.width, height=camera.height, rate_hz=int(camera.rate_hz)),
         latency=camera.latency,
+        with_depth=camera.depth,
         patience=_PLAYBACK if camera.playback is not None else None,
     )

@@ -1,14 +1,16 @@
 """Records as the protobuf messages of a trial's file: topic, message, instant."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import simplejpeg
 from google.protobuf.message import Message
+from PIL import Image
 
 from robot_bridge import records as r
-from robot_bridge.devices import ArmState, GripperState
+from robot_bridge.devices import ArmState, DepthPicture, GripperState
 from robot_bridge.recording import foxglove_pb2 as fg
 from robot_bridge.recording import record_pb2 as pb
 from robot_bridge.recording.plain import to_json
@@ -148,6 +150,23 @@ def chunk_entries(record: r.ChunkRecord) -> Iterator[Entry]:
     for name, image in record.observation.images.items():
         picture = fg.CompressedImage(frame_id=f"{name}_optical_frame", data=image.jpeg, format="jpeg")
         yield Entry(topic=f"/policy_view/{name}", at=image.exposed_at, message=picture)
+
+
+def frame_entries(record: r.FrameRecord) -> Iterator[Entry]:
+    """The picture, and its depth where the camera measured it."""
+    yield frame_entry(record)
+    if record.frame.depth_mm is not None:
+        picture = fg.CompressedImage(
+            frame_id=f"{record.camera}_optical_frame", data=depth_png(record.frame.depth_mm), format="png"
+        )
+        yield Entry(topic=f"/depth/{record.camera}", at=record.frame.exposed_at, message=picture)
+
+
+def depth_png(depth_mm: DepthPicture) -> bytes:
+    """A 16-bit grey PNG [mm], nothing lost."""
+    buffer = io.BytesIO()
+    Image.fromarray(depth_mm).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
 
 
 def frame_entry(record: r.FrameRecord) -> Entry:

@@ -46,7 +46,7 @@ class TrialEntries:
             case r.ChunkRecord():
                 yield from encode.chunk_entries(record)
             case r.FrameRecord():
-                yield encode.frame_entry(record)
+                yield from encode.frame_entries(record)
             case r.TrialEnds():
                 self.ended_at = record.at
                 yield encode.end_entry(record, dropped)
