@@ -79,5 +79,12 @@ def _open_cell(rig: Rig) -> Devices:
             from robot_bridge.drivers.twin_cell import open_twin
 
             return open_twin(rig)
+        case "franka":
+            from robot_bridge.franka.requirements import require_franky
+
+            require_franky()
+            from robot_bridge.franka.cell import open_franka
+
+            return open_franka(rig)
         case driver:
-            raise RigError(f"{rig.file.name}: this build has no driver {driver!r}; it has mock and twin")
+            raise RigError(f"{rig.file.name}: no driver {driver!r} here; there are mock, twin and franka")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from robot_bridge.franka.settings import FrankaSettings
 from robot_bridge.safety import SafetyLimits
 from robot_contract.calibration import CameraCalibration
 from robot_contract.errors import RigError, nearest_name
@@ -111,6 +112,7 @@ class Rig:
     hold_to_run: bool
     control_rate_hz: float
     simulation: SimulationRig | None
+    franka: FrankaSettings | None = None  # driver franka only
 
     def __post_init__(self) -> None:
         played = [camera.name for camera in self.cameras if camera.playback is not None]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from robot_bridge.franka.settings import read_franka_settings
 from robot_bridge.rig import (
     SIMULATED,
     ArmRig,
@@ -37,7 +38,18 @@ _DRIVER_OPTIONS: dict[Driver, tuple[str, ...]] = {
     "mock": (),
     "twin": (),
     "franka": ("address", "realtime", "tracking"),
-    "crisp": ("target_topic", "pose_topic", "joint_topic"),
+    "crisp": (
+        *("target_topic", "pose_topic", "joint_topic", "pose_frame", "base_frame"),
+        *("gripper", "gripper_topic", "finger_topic", "recovery"),
+    ),
+}
+_MORE_OPTIONS: dict[Driver, tuple[str, ...]] = {"crisp": ("recovery_action", "robot_state_topic")}
+_OPTION_WORDS = {
+    "realtime": ("enforce", "ignore"),
+    "tracking": ("impedance", "velocity"),
+    "pose_frame": ("flange", "tcp"),
+    "gripper": ("position", "franka_msgs"),
+    "recovery": ("none", "franka_msgs"),
 }
 _LIMIT_NUMBERS = {  # optional keys of `safety`, each with the range that is worth writing down
     "step_distance": (0.001, 0.2),
@@ -105,9 +117,11 @@ def _rig(path: Path, root: Field) -> Rig:
             "hold_to_run",
             "control_rate_hz",
         ],
-        ["simulation"],
+        ["simulation", "franka"],
     )
     arm = _arm(f["arm"])
+    if (arm.driver == "franka") != ("franka" in f):
+        root.refuse(f"the section `franka` belongs to the driver franka, and to it only; found {arm.driver}")
     if (arm.driver in SIMULATED) != ("simulation" in f):
         root.refuse(
             f"`simulation` belongs to the drivers {', '.join(SIMULATED)} only; this driver is {arm.driver}"
@@ -131,6 +145,7 @@ def _rig(path: Path, root: Field) -> Rig:
         hold_to_run=f["hold_to_run"].flag(),
         control_rate_hz=f["control_rate_hz"].number(20, 1000),
         simulation=_simulation(f["simulation"]) if "simulation" in f else None,
+        franka=read_franka_settings(f["franka"], path.parent) if "franka" in f else None,
     )
 
 
@@ -140,7 +155,9 @@ def _arm(field: Field) -> ArmRig:
     wanted = _DRIVER_OPTIONS[driver]
     options: dict[str, str] = {}
     if "options" in f:
-        options = {name: value.word() for name, value in f["options"].mapping(wanted).items()}
+        options = {
+            name: value.word(_OPTION_WORDS.get(name)) for name, value in f["options"].mapping(wanted).items()
+        }
     elif wanted:
         field.refuse(f"missing options: driver {driver} needs {', '.join(wanted)}")
     return ArmRig(

@@ -1,0 +1,378 @@
+"""The thread between the bridge and the arm: it reads the arm, pulls its reference, and is its last watchdog.
+
+franky follows the last reference for ever. So the reference lives here: it stands, and nothing is fed forward
+any more, as soon as the control loop sends no targets, whatever that loop is doing; a second later the arm
+gets control back. What it reports and what it really does is looked at 200 times a second. A fault latches,
+and nothing here ever takes it away but `recover`.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from robot_bridge.devices import ArmState
+from robot_bridge.franka.errors import fault_sentence
+from robot_bridge.franka.fci_state import FciState, Tracking
+from robot_bridge.franka.reference import JointReference
+from robot_bridge.kinematics import flange_pose, forward
+from robot_bridge.rig import Rig
+from robot_bridge.safety.measured import measured_excess
+from robot_contract.errors import DeviceFault
+from robot_contract.pose import Pose, Vector, angle_between, distance_between, rotation_between
+
+_log = logging.getLogger(__name__)
+
+STOPPED = "stopped_by_command"
+PERIOD = 0.005  # [s] between two looks at the arm
+TARGET_LIFETIME = 0.1  # [s] without a target the reference stands, wherever it is
+CONTROL_LIFETIME = 1.0  # [s] without a target control is given back to the arm
+RECOVERY_SECONDS = 4.0  # [s] a recovery may take, a new connection included
+_EVERY = 2  # looks at the arm between two references: 100 Hz
+_LARGEST_LAG = (0.08, 0.6)  # [m] and [rad] of the measured from the commanded pose; twice the leash
+_LAG_SECONDS = 0.3  # so long it may be that far behind
+_EXCESS_COUNT = 3  # looks in a row that the measured motion may be outside
+_POOR_SECONDS = 0.5  # so long control packets may arrive badly
+_WARM_UP = 0.5  # [s] of a motion in which the share of packets says nothing yet
+_MOVED_BY_HAND = (0.005, 0.02)  # [m] and [rad]: an arm without control that stands farther off was moved
+_GAIN = 6.0  # [1/s] velocity commands per error in pose
+_LARGEST_TWIST = (0.6, 1.5)  # [m/s] and [rad/s] of a velocity command
+_REALTIME_PRIORITY = 45  # SCHED_FIFO, above the control loop's
+_STANDSTILL = 0.02  # [rad/s]
+
+
+class ControlInterface(Protocol):
+    """What the link needs of an arm's control interface; `Fci` is the real one."""
+
+    @property
+    def tracking(self) -> Tracking: ...
+    def read(self) -> FciState: ...
+    def how_it_ended(self) -> tuple[str, ...]: ...
+    def begin(self, joint_position: Vector) -> None: ...
+    def pull(self, joint_position: Vector, joint_velocity: Vector) -> None: ...
+    def push(self, twist: Vector) -> None: ...
+    def halt(self) -> None: ...
+    def recover(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    flange_pose: Pose
+    joint_position: Vector
+    at: float  # [s]
+
+
+class Link:
+    def __init__(self, rig: Rig, connect: Callable[[], ControlInterface]) -> None:
+        assert rig.franka is not None
+        self._rig, self._settings, self._connect = rig, rig.franka, connect
+        self._joint_speed = rig.limits.joint_speed_share * rig.limits.arm.joint_speed
+        self._guard = threading.RLock()
+        self._closing = threading.Event()
+        self._fci = connect()
+        self._lost = ""  # why the arm does not answer
+        self._fault = ""
+        self._recoveries = 0
+        self._asked: threading.Event | None = None  # of a recovery that somebody waits for
+        self._refusal = ""
+        self._looks = 0
+        self._forget_motion()
+        first = self._fci.read()
+        disagreement = distance_between(flange_pose(first.joint_position), first.flange_pose)
+        if not disagreement <= 0.002:
+            raise DeviceFault(
+                f"the arm says that its flange stands {disagreement * 1000:.0f} mm from where its joints put"
+                " it: its model is not the one of this program"
+            )
+        self._commanded = first.flange_pose
+        self._seen, self._seen_at = first, time.monotonic()
+        self._note(first)
+        self._thread = threading.Thread(target=self._run, name="franka-link", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give control back, and let the arm hold itself."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=3.0)
+        try:
+            self._fci.halt()
+        except DeviceFault as error:
+            _log.error("%s", error)
+
+    # for the control loop, from any thread; nothing here waits, `recover` aside
+
+    def state(self) -> ArmState:
+        with self._guard:
+            self._require_answer()
+            seen = self._seen
+            return ArmState(
+                measured_at=self._seen_at,
+                joint_position=seen.joint_position,
+                joint_velocity=seen.joint_velocity,
+                flange_pose=seen.flange_pose,
+                commanded_flange_pose=self._commanded,
+                external_wrench=seen.external_wrench,
+                fault=self._fault or None,
+            )
+
+    def aim(self, pose: Pose, joint_position: Vector) -> None:
+        now = time.monotonic()
+        with self._guard:
+            self._require_answer()
+            if self._fault:
+                raise DeviceFault(
+                    f"the arm refuses to move after {self._fault}; recover() accepts motion again"
+                )
+            self._target = Target(flange_pose=pose, joint_position=joint_position, at=now)
+            self._commanded = pose
+            if self._reference is not None:
+                self._reference.aim(joint_position, now)
+
+    def posture(self) -> Vector:
+        """The joint position that a target without one is solved from."""
+        with self._guard:
+            target = self._target
+            return target.joint_position if target is not None else self._seen.joint_position
+
+    def stop(self) -> None:
+        with self._guard:
+            self._latch((STOPPED,))
+        self._require_answer()
+
+    def recover(self) -> None:
+        """A person's act. Waits until the arm stands ready again, or says why it does not."""
+        done = threading.Event()
+        with self._guard:
+            if not self._thread.is_alive():
+                raise DeviceFault("the link to the arm has ended; restart the bridge")
+            self._refusal, self._asked = "", done
+        if not done.wait(RECOVERY_SECONDS):
+            raise DeviceFault(f"the arm at {self._rig.arm.options['address']} did not answer in time")
+        if self._refusal:
+            raise DeviceFault(self._refusal)
+
+    def _require_answer(self) -> None:
+        if self._lost:
+            raise DeviceFault(self._lost)
+
+    # the thread
+
+    def _run(self) -> None:
+        with suppress(PermissionError):  # franky's own thread is started from here and gets the same
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_REALTIME_PRIORITY))
+        due = time.monotonic()
+        try:
+            while not self._closing.is_set():
+                self._look()
+                self._serve_recovery()
+                due = max(due + PERIOD, time.monotonic())
+                time.sleep(max(due - time.monotonic(), 0.0))
+        except Exception as error:
+            _log.exception("the link to the arm failed; the arm is stopped")
+            with self._guard:
+                self._lost = f"the link to the arm failed: {error}; restart the bridge"
+            self._fci.halt()
+            raise
+
+    def _look(self) -> None:
+        if self._lost:
+            return
+        try:
+            state = self._fci.read()
+        except DeviceFault as error:
+            self._lose(error)
+            return
+        with self._guard:
+            self._looks += 1
+            now = time.monotonic()
+            if state.robot_time != self._seen.robot_time:
+                self._seen_at = now  # a state that stands still grows old
+            self._seen = state
+            self._note(state)
+            try:
+                self._drive(state, now)
+            except DeviceFault as error:
+                self._lose(error)
+
+    def _lose(self, error: DeviceFault) -> None:
+        with self._guard:
+            self._lost = (
+                f"{error}; nothing moves. When cable, brakes and FCI are in order again (Desk shows them),"
+                " CLEAR connects anew"
+            )
+            self._latch(("connection_lost",))
+            _log.error("%s", self._lost)
+
+    def _note(self, state: FciState) -> None:
+        """Latch what the arm reports."""
+        if state.errors:
+            self._latch(state.errors)
+        elif self._is_moving and not state.in_control:
+            ended = self._fci.how_it_ended()
+            if ended:
+                self._latch(ended)
+            self._forget_motion()
+            self._commanded = state.flange_pose if self._fault else self._commanded
+        elif not self._is_moving and not state.in_control:
+            self._follow_by_hand(state)
+
+    def _follow_by_hand(self, state: FciState) -> None:
+        """An arm that was moved by hand, or that sank when it was stopped, stands where it stands."""
+        distance, angle = _MOVED_BY_HAND
+        near = (
+            distance_between(self._commanded, state.flange_pose) <= distance
+            and angle_between(self._commanded, state.flange_pose) <= angle
+        )
+        if not near and self._target is None:
+            self._commanded = state.flange_pose
+
+    def _drive(self, state: FciState, now: float) -> None:
+        if self._fault:
+            return
+        target = self._target
+        if not self._is_moving:
+            if target is not None and now - target.at <= TARGET_LIFETIME:
+                self._begin(state, target, now)
+            else:
+                self._target = None
+            return
+        assert self._reference is not None
+        if target is None or not now - target.at <= CONTROL_LIFETIME:
+            self._target, self._is_ending = None, True
+            self._fci.halt()
+            return
+        if not now - target.at <= TARGET_LIFETIME:
+            self._reference.stand(now)
+        self._watch(state, now)
+        if not self._fault and self._looks % _EVERY == 0:
+            self._pull(state, now)
+
+    def _begin(self, state: FciState, target: Target, now: float) -> None:
+        reference = JointReference(state.joint_position, self._joint_speed, self._rig.tick_period)
+        reference.aim(target.joint_position, now)
+        self._fci.begin(state.joint_position)
+        self._reference, self._is_moving, self._began_at = reference, True, now
+        self._near_at = self._good_at = now
+
+    def _pull(self, state: FciState, now: float) -> None:
+        assert self._reference is not None
+        joints, speed = self._reference.at(now)
+        if self._fci.tracking == "impedance":
+            self._fci.pull(joints, speed)
+        else:
+            self._fci.push(self._twist(state, joints, speed))
+
+    def _twist(self, state: FciState, joints: Vector, speed: Vector) -> Vector:
+        """Of the tool centre point: the reference's own, and what brings the measured pose to it."""
+        tool = self._rig.flange_from_tcp
+        links = forward(joints)
+        wanted, found = links.flange_pose() @ tool, state.flange_pose @ tool
+        twist = links.jacobian() @ speed
+        twist[:3] += np.cross(twist[3:], wanted.position - links.flange_position)
+        twist[:3] += _GAIN * (wanted.position - found.position)
+        twist[3:] += _GAIN * rotation_between(found, wanted)
+        for rows, most in zip((slice(0, 3), slice(3, 6)), _LARGEST_TWIST, strict=True):
+            size = float(np.sqrt(twist[rows] @ twist[rows]))
+            if size > most:
+                twist[rows] *= most / size
+        return twist
+
+    def _watch(self, state: FciState, now: float) -> None:
+        """Is the arm where it was sent, does it keep to its limits, do packets arrive?"""
+        distance, angle = _LARGEST_LAG
+        lag = distance_between(self._commanded, state.flange_pose)
+        if lag <= distance and angle_between(self._commanded, state.flange_pose) <= angle:
+            self._near_at = now
+        if not now - self._near_at <= _LAG_SECONDS:
+            self._latch(("arm_does_not_follow",), f"it stands {lag * 1000:.0f} mm from its target")
+            return
+        if self._looks % _EVERY:
+            return
+        excess = measured_excess(state.joint_position, state.joint_velocity, self._rig.limits)
+        self._excess_count = self._excess_count + 1 if excess else 0
+        if self._excess_count >= _EXCESS_COUNT:
+            self._latch(("measured_motion",), excess)
+        if state.success_rate >= self._settings.success_rate or not now - self._began_at >= _WARM_UP:
+            self._good_at = now
+        if not now - self._good_at <= _POOR_SECONDS:
+            self._latch(("success_rate",), f"{state.success_rate:.0%} of the control packets arrived in time")
+
+    def _latch(self, names: tuple[str, ...], detail: str = "") -> None:
+        """Stop, and keep the first reason."""
+        if not self._fault:
+            self._fault = fault_sentence(names, detail)
+            if names != (STOPPED,):
+                _log.error("the arm: %s", self._fault)
+        self._target = None
+        if self._is_moving and not self._is_ending and not self._lost:
+            self._is_ending = True
+            self._fci.halt()
+
+    def _forget_motion(self) -> None:
+        self._reference: JointReference | None = None
+        self._target: Target | None = None
+        self._is_moving = False  # franky has control
+        self._is_ending = False  # and was told to give it back
+        self._excess_count = 0
+        self._began_at = self._near_at = self._good_at = 0.0
+
+    # recovery
+
+    def _serve_recovery(self) -> None:
+        with self._guard:
+            asked, self._asked = self._asked, None
+        if asked is None:
+            return
+        try:
+            self._recover()
+        except DeviceFault as error:
+            with self._guard:
+                self._refusal = str(error)
+        asked.set()
+
+    def _recover(self) -> None:
+        if self._lost:
+            self._fci = self._connect()
+            with self._guard:
+                self._lost = ""
+        state = self._rested()
+        if state.errors:
+            allowed = self._settings.recoveries
+            if {"user_stopped", "guiding", "not_ready"} & set(state.errors):
+                raise DeviceFault(fault_sentence(state.errors))
+            if self._recoveries >= allowed:
+                raise DeviceFault(
+                    f"{', '.join(state.errors)}: the rig allows {allowed} recoveries, and all were used; find"
+                    " out why they were needed, then restart the bridge"
+                )
+            self._recoveries += 1
+            self._fci.recover()
+            state = self._rested()
+            if state.errors:
+                raise DeviceFault(f"the arm keeps its error: {fault_sentence(state.errors)}")
+        with self._guard:
+            self._fault = ""
+            self._forget_motion()
+            self._seen, self._seen_at = state, time.monotonic()
+            self._commanded = state.flange_pose
+
+    def _rested(self) -> FciState:
+        """The state when the arm stands without control; what does not come to rest is not recovered."""
+        until = time.monotonic() + 1.0
+        while True:
+            state = self._fci.read()
+            still = float(np.abs(state.joint_velocity).max()) <= _STANDSTILL
+            if still and not state.in_control:
+                return state
+            if time.monotonic() >= until:
+                raise DeviceFault("the arm has not come to rest yet; wait, then clear")
+            time.sleep(PERIOD)
