@@ -11,6 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
+
+import simplejpeg
 
 from robot_bridge.asking import PolicyConnection, PolicyStream
 from robot_bridge.bridge import Bridge
@@ -31,13 +34,16 @@ from robot_contract.errors import PolicyUnavailable, StudyError
 from robot_contract.messages import ActionChunk, Observation, Timings
 from robot_contract.policy_contract import PolicyContract
 from sim_train.evaluation.deciders import Answering
-from sim_train.evaluation.outcome import FirstGrasp, Outcome
+from sim_train.evaluation.films import side_by_side, write_film
+from sim_train.evaluation.outcome import FirstGrasp, Outcome, Played, file_name
 from sim_train.evaluation.plan import Planned
 from sim_train.evaluation.rounds import MOST_VOIDS, Voided, another
 from sim_train.evaluation.settings import Instruct
+from sim_train.simulation import Picture
 
 RIG = "twin_stepped"
 _SLACK = 0.1  # [s] per chunk: the next pictures, their latency, a tick
+_FILM_RATE_HZ = 3.0  # pictures, of which there is one per question
 _LONGEST_WAIT = 1200.0  # [s] real, for one trial
 
 Connect = Callable[[TwinWorld, Rig], PolicyConnection]
@@ -49,11 +55,16 @@ class PolicyInProcess:
     def __init__(self, policy: Answering, contract: PolicyContract) -> None:
         self._policy = policy
         self._contract = contract  # the policy's own, but for `execute_steps`
+        self.shown: list[Picture] = []  # what it was asked with, for films
 
     def get_contract(self, policy: str, *, timeout: float) -> PolicyContract:
         return self._contract
 
     def predict(self, observation: Observation) -> ActionChunk:
+        jpegs = {name: image.jpeg for name, image in observation.images.items()}
+        self.shown.append(
+            side_by_side({name: simplejpeg.decode_jpeg(jpeg, "RGB") for name, jpeg in jpegs.items()})
+        )
         (actions,) = self._policy.answer([observation])
         return ActionChunk(
             session=observation.session,
@@ -87,7 +98,9 @@ def stepped_rig(latency: float) -> Rig:
 class BridgedCell:
     """One twin with a bridge; one trial after the other."""
 
-    def __init__(self, connect: Connect, *, latency: float, execute_steps: int, instruct: Instruct) -> None:
+    def __init__(
+        self, connect: Connect, *, latency: float, execute_steps: int, instruct: Instruct, films: Path
+    ) -> None:
         rig = stepped_rig(latency)
         devices = open_twin(rig)
         cell = devices.world
@@ -95,14 +108,17 @@ class BridgedCell:
         self._world = cell.world
         self._execute_steps = execute_steps
         self._instruct: Instruct = instruct
+        self._films = films
         self._time_limit = time_limit(execute_steps, latency)
-        connection = connect(cell.world, rig)
-        self._policy = connection.get_contract("", timeout=1.0).name
-        self._bridge = Bridge(rig, devices, connection)
+        self._connection = connect(cell.world, rig)
+        self._policy = self._connection.get_contract("", timeout=1.0).name
+        self._bridge = Bridge(rig, devices, self._connection)
         self._bridge.start()
 
-    def run(self, planned: Planned) -> Outcome:
+    def run(self, planned: Planned) -> Played:
         episode = planned.episode
+        if isinstance(self._connection, PolicyInProcess):
+            self._connection.shown.clear()
         trial = run_trial(
             self._bridge,
             self._world,
@@ -113,7 +129,11 @@ class BridgedCell:
             instruction="" if self._instruct == "named" else another(other_wordings(planned), planned),
             longest_wait=_LONGEST_WAIT,
         )
-        return outcome_of(trial, planned)
+        outcome = outcome_of(trial, planned)
+        if not outcome.succeeded and isinstance(self._connection, PolicyInProcess):
+            self._films.mkdir(parents=True, exist_ok=True)
+            write_film(self._connection.shown, self._films / file_name(outcome, "mp4"), rate_hz=_FILM_RATE_HZ)
+        return Played(outcome=outcome)
 
     def close(self) -> None:
         self._bridge.close()
@@ -161,6 +181,7 @@ class CellPlan:
     latency: float  # [s]
     execute_steps: int
     instruct: Instruct
+    films: Path  # folder for those of failures, a picture for each question
 
     def open(self) -> BridgedCell:
         return BridgedCell(
@@ -168,10 +189,11 @@ class CellPlan:
             latency=self.latency,
             execute_steps=self.execute_steps,
             instruct=self.instruct,
+            films=self.films,
         )
 
 
-def run_bridged(cell_plan: CellPlan, plan: Sequence[Planned], *, workers: int) -> Iterator[Outcome | Voided]:
+def run_bridged(cell_plan: CellPlan, plan: Sequence[Planned], *, workers: int) -> Iterator[Played | Voided]:
     """What came of every episode, as they end; with several workers each has a twin and a policy."""
     if workers > 1 and len(plan) > 1:
         yield from _run_in_processes(cell_plan, plan, workers)
@@ -192,14 +214,14 @@ def _open_cell(cell_plan: CellPlan) -> None:
     _cell = cell_plan.open()
 
 
-def _run_here(planned: Planned) -> Outcome:
+def _run_here(planned: Planned) -> Played:
     assert _cell is not None
     return _cell.run(planned)
 
 
 def _run_in_processes(
     cell_plan: CellPlan, plan: Sequence[Planned], workers: int
-) -> Iterator[Outcome | Voided]:
+) -> Iterator[Played | Voided]:
     waiting = deque(plan)
     voids: Counter[Planned] = Counter()
     while waiting:
@@ -209,7 +231,7 @@ def _run_in_processes(
             initializer=_open_cell,
             initargs=(cell_plan,),
         )
-        under_way: dict[Future[Outcome], Planned] = {}
+        under_way: dict[Future[Played], Planned] = {}
         try:
             while waiting or under_way:
                 while waiting and len(under_way) < workers:

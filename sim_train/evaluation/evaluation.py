@@ -16,9 +16,9 @@ from sim_train.evaluation.deciders import (
     PolicyDecider,
     require_greedy,
 )
-from sim_train.evaluation.films import Filmed, film_failures
+from sim_train.evaluation.films import Filmed, film_failures, keep_actions, worth_seeing
 from sim_train.evaluation.journal import JOURNAL_FILE, Journal
-from sim_train.evaluation.outcome import Outcome
+from sim_train.evaluation.outcome import Outcome, Played, file_name
 from sim_train.evaluation.plan import Planned
 from sim_train.evaluation.rounds import Voided, play
 from sim_train.evaluation.settings import Instruct, Settings
@@ -30,6 +30,7 @@ from sim_train.worker_cells import WorkerCells
 _log = logging.getLogger(__name__)
 
 KEPT = Path("runs/evaluations")
+ACTIONS, FILMS = "actions", "films"  # folders, of failures only
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,8 +78,9 @@ def run_evaluation(evaluation: Evaluation, *, progress: Progress = lambda outcom
                 _log.warning("%s %d is void and played again: %s", episode.task, episode.seed, ended.why)
                 kept.void(ended.planned.split, episode.task, episode.seed, ended.why)
                 continue
-            kept.add(ended)
-            so_far.append(ended)
+            keep_actions(ended, subject.folder / ACTIONS)
+            kept.add(ended.outcome)
+            so_far.append(ended.outcome)
             progress(so_far, len(wanted))
         return Result(
             settings=subject.settings,
@@ -90,31 +92,28 @@ def run_evaluation(evaluation: Evaluation, *, progress: Progress = lambda outcom
 
 
 def film_result(evaluation: Evaluation, result: Result, *, most: int) -> list[Filmed]:
-    """Films of failures; none where a second run would not be the same, or has no pictures to show."""
-    if not can_be_filmed(evaluation) or most < 1 or all(outcome.succeeded for outcome in result.outcomes):
+    """Films of failures, from every part in turn."""
+    chosen = worth_seeing(result.outcomes, most)
+    films = result.folder / FILMS
+    if evaluation.latency is not None:  # through the bridge they were made on the way
+        made = [Filmed(outcome=outcome, file=films / file_name(outcome, "mp4")) for outcome in chosen]
+        return [film for film in made if film.file.exists()]
+    if not chosen:
         return []
-    with _Subject(evaluation) as subject:
-        cells = _open_cells(evaluation, robots=1)
-        try:
-            return list(
-                film_failures(
-                    cells,
-                    subject.decider(cells),
-                    result.outcomes,
-                    result.folder / "films",
-                    suite=evaluation.suite.name,
-                    most=most,
-                    execute_steps=result.settings.execute_steps,
-                    instruct=evaluation.instruct,
-                    rate_hz=1.0 / evaluation.suite.step_period,
-                )
+    cells = _open_cells(evaluation, robots=1)
+    try:
+        return list(
+            film_failures(
+                cells,
+                chosen,
+                suite=evaluation.suite.name,
+                actions=result.folder / ACTIONS,
+                films=films,
+                rate_hz=1.0 / evaluation.suite.step_period,
             )
-        finally:
-            cells.close()
-
-
-def can_be_filmed(evaluation: Evaluation) -> bool:
-    return evaluation.source.temperature is None and evaluation.latency is None
+        )
+    finally:
+        cells.close()
 
 
 def _key(planned: Planned) -> tuple[str, str, int]:
@@ -168,7 +167,7 @@ class _Subject:
             and self.execute_steps == trained_steps
         )
 
-    def play(self, plan: Sequence[Planned]) -> Iterator[Outcome | Voided]:
+    def play(self, plan: Sequence[Planned]) -> Iterator[Played | Voided]:
         evaluation = self._evaluation
         if not plan:
             return
@@ -178,6 +177,7 @@ class _Subject:
                 latency=evaluation.latency,
                 execute_steps=self.execute_steps,
                 instruct=evaluation.instruct,
+                films=self.folder / FILMS,
             )
             yield from run_bridged(cell_plan, plan, workers=evaluation.workers)
             return

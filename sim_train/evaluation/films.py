@@ -1,24 +1,19 @@
-"""Failures to look at: the failed episodes once more, a picture at every step, as videos that browsers play.
+"""Failures to look at: what was done in them once more, a picture at every step, as videos for browsers.
 
-Equal episodes start equal and a greedy policy decides equally, so what is seen is what was counted; where it
-is not, that is said.
+Equal episodes start equal and the same actions lead to the same end, so what is seen is what was counted;
+where it is not, that is said. The policy is not asked again: it would see other camera noise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from robot_bridge.twin.film import Film
-from sim_train.evaluation.asking import Asked
-from sim_train.evaluation.deciders import Decider
-from sim_train.evaluation.outcome import Outcome
-from sim_train.evaluation.plan import Planned
-from sim_train.evaluation.rounds import another
-from sim_train.evaluation.settings import Instruct
+from robot_contract.pose import Vector
+from sim_train.evaluation.outcome import Outcome, Played, file_name
 from sim_train.simulation import Episode, Picture
 from sim_train.vector import Cells, T, View, Void
 
@@ -30,38 +25,35 @@ _LAST_PICTURES = 8  # the end stands still for so many pictures
 class Filmed:
     outcome: Outcome  # as it was counted
     file: Path
-    is_same: bool  # did it end as it was counted?
+    is_same: bool = True  # did it end as it was counted?
 
 
 class FilmFailed(Exception):
     """The simulation died while it was filmed."""
 
 
+def keep_actions(played: Played, folder: Path) -> None:
+    """Of a failure, so that it can be shown."""
+    if not played.outcome.succeeded and played.actions is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / file_name(played.outcome, "npy"), played.actions, allow_pickle=False)
+
+
 def film_failures(
-    cells: Cells,
-    decider: Decider,
-    outcomes: Sequence[Outcome],
-    folder: Path,
-    *,
-    suite: str,
-    most: int,
-    execute_steps: int,
-    instruct: Instruct,
-    rate_hz: float,
+    cells: Cells, chosen: Sequence[Outcome], *, suite: str, actions: Path, films: Path, rate_hz: float
 ) -> Iterator[Filmed]:
-    folder.mkdir(parents=True, exist_ok=True)
-    for outcome in worth_seeing(outcomes, most):
+    """Of those whose actions were kept."""
+    films.mkdir(parents=True, exist_ok=True)
+    for outcome in chosen:
+        kept, file = actions / file_name(outcome, "npy"), films / file_name(outcome, "mp4")
+        if not kept.exists():
+            continue
         episode = Episode(suite=suite, task=outcome.task, seed=outcome.seed)
-        planned = Planned(split=outcome.split, episode=episode)
-        file = folder / f"{outcome.split}-{outcome.task}-{outcome.seed}.mp4"
         try:
-            pictures, succeeded, steps = replayed(
-                cells, decider, planned, execute_steps=execute_steps, instruct=instruct
-            )
+            pictures, is_same = replayed(cells, episode, np.load(kept, allow_pickle=False), outcome)
         except FilmFailed:
             continue
         write_film(pictures, file, rate_hz=rate_hz)
-        is_same = (succeeded, steps) == (outcome.succeeded, outcome.steps)
         yield Filmed(outcome=outcome, file=file, is_same=is_same)
 
 
@@ -80,32 +72,24 @@ def worth_seeing(outcomes: Sequence[Outcome], most: int) -> list[Outcome]:
     return sorted(chosen[:most], key=lambda outcome: order[id(outcome)])
 
 
-def replayed(
-    cells: Cells, decider: Decider, planned: Planned, *, execute_steps: int, instruct: Instruct
-) -> tuple[list[Picture], bool, int]:
-    """(pictures, succeeded, steps) of one episode in cell 0."""
-    told = _alive(cells.reset({0: planned.episode})[0])
-    if instruct == "other":
-        others = _alive(cells.ask(methodcaller("other_instructions"), [0])[0])
-        told = another(others, planned)
-    pictures: list[Picture] = []
-    steps, question = 0, 0
-    while True:
-        view = _alive(cells.look([0])[0])
-        asked = Asked(view=view, instruction=told, session="film", sequence=question)
-        chunk = _alive(decider.decide({0: asked})[0])
-        question += 1
-        pictures.append(side_by_side(view.pictures))
-        for at in range(min(execute_steps, len(chunk))):
-            report = _alive(cells.step({0: chunk[at : at + 1]})[0])
-            steps += report.steps
-            if report.is_over:
-                last: View = _alive(cells.look([0])[0])
-                pictures += [side_by_side(last.pictures)] * _LAST_PICTURES
-                return pictures, report.succeeded, steps
-            if at + 1 < execute_steps:
-                seen: View = _alive(cells.look([0])[0])
-                pictures.append(side_by_side(seen.pictures))
+def replayed(cells: Cells, episode: Episode, actions: Vector, counted: Outcome) -> tuple[list[Picture], bool]:
+    """Pictures of one episode in cell 0, and whether it ended as it was counted."""
+    _alive(cells.reset({0: episode})[0])
+    pictures = [_seen(cells)]
+    steps, succeeded = 0, False
+    for at in range(len(actions)):
+        report = _alive(cells.step({0: actions[at : at + 1]})[0])
+        steps, succeeded = steps + report.steps, report.succeeded
+        pictures.append(_seen(cells))
+        if report.is_over:
+            break
+    pictures += pictures[-1:] * _LAST_PICTURES
+    return pictures, (succeeded, steps) == (counted.succeeded, counted.steps)
+
+
+def _seen(cells: Cells) -> Picture:
+    view: View = _alive(cells.look([0])[0])
+    return side_by_side(view.pictures)
 
 
 def side_by_side(pictures: Mapping[str, Picture]) -> Picture:
@@ -121,6 +105,8 @@ def side_by_side(pictures: Mapping[str, Picture]) -> Picture:
 
 
 def write_film(pictures: Sequence[Picture], file: Path, *, rate_hz: float) -> None:
+    if not pictures:
+        return
     height, width = pictures[0].shape[:2]
     with Film(file, width, height, max(1, round(rate_hz))) as film:
         for picture in pictures:

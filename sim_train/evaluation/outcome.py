@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from robot_contract.errors import StudyError
+from robot_contract.pose import Vector
 
 FirstGrasp = Literal["named", "other", "none"]
 
@@ -24,6 +25,18 @@ class Outcome:
     first_grasp: FirstGrasp | None = None  # None: the suite does not say
     ended: str = ""  # empty: success or out of steps; else the sentence of whoever ended it
     notes: Mapping[str, float] = field(default_factory=dict)  # what the suite says besides
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Played:
+    """An episode that has ended."""
+
+    outcome: Outcome
+    actions: Vector | None = None  # (steps, 7) as they were carried out, where it was played in a simulator
+
+
+def file_name(outcome: Outcome, kind: str) -> str:
+    return f"{outcome.split}-{outcome.task}-{outcome.seed}.{kind}"
 
 
 def key_of(outcome: Outcome) -> tuple[str, str, int]:

@@ -37,8 +37,6 @@ def report_page(
     settings: Settings,
     outcomes: Sequence[Outcome],
     films: Sequence[Filmed],
-    *,
-    is_filmed: bool,
 ) -> str:
     title = f"{settings.checkpoint}: {settings.title()}"
     failures = sum(not outcome.succeeded for outcome in outcomes)
@@ -56,7 +54,7 @@ def report_page(
             *_stage_section(document),
             *_ending_section(document),
             "<h2>Failures</h2>",
-            _film_section(films, failures, is_filmed=is_filmed),
+            _film_section(films, failures),
             "<h2>Conditions</h2>",
             _conditions(document),
             "</body></html>",
@@ -146,11 +144,9 @@ def _ending_section(document: Mapping[str, Any]) -> list[str]:
     return ["<h2>Ended by the bridge</h2>", note, _table(["split", "episodes", "why"], rows)]
 
 
-def _film_section(films: Sequence[Filmed], failures: int, *, is_filmed: bool) -> str:
+def _film_section(films: Sequence[Filmed], failures: int) -> str:
     if not failures:
         return "<p>There were none.</p>"
-    if not is_filmed:
-        return f"<p>{failures}, none of them filmed.</p>"
     figures = "".join(_figure(film) for film in films)
     return f'<p class="quiet">{len(films)} of {failures} filmed.</p><div class="films">{figures}</div>'
 

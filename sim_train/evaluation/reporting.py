@@ -18,7 +18,6 @@ from sim_train.evaluation.evaluation import (
     Evaluation,
     Progress,
     Result,
-    can_be_filmed,
     film_result,
     run_evaluation,
 )
@@ -42,22 +41,20 @@ def run_and_report(
     if result.voided:
         _say(f"{result.voided} episodes were void and played again.")
     _say(f"Episodes are kept in {result.folder}.")
+    if record:
+        assert evaluation.source.folder is not None
+        record_evaluation(evaluation.source.folder, document, result.settings, is_plain=result.is_plain)
+    if html is not None:
+        filmed = film_result(evaluation, result, most=films)
+        page = report_page(document, result.settings, result.outcomes, filmed)
+        html.write_text(page, encoding="utf-8")
+        _say(f"Report: {html}")
     if json_file is not None:
         text = json.dumps(document, allow_nan=False)
         if str(json_file) == "-":
             _say(text)
         else:
             json_file.write_text(text + "\n", encoding="utf-8")
-    if record:
-        assert evaluation.source.folder is not None
-        record_evaluation(evaluation.source.folder, document, result.settings, is_plain=result.is_plain)
-    if html is not None:
-        filmed = film_result(evaluation, result, most=films)
-        page = report_page(
-            document, result.settings, result.outcomes, filmed, is_filmed=can_be_filmed(evaluation)
-        )
-        html.write_text(page, encoding="utf-8")
-        _say(f"Report: {html}")
     return document
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from robot_bridge.scene.success import Stage
 from robot_contract.errors import StudyError
+from robot_contract.pose import Vector
 from sim_train.evaluation.asking import Asked
 from sim_train.evaluation.deciders import Decider
-from sim_train.evaluation.outcome import Outcome, first_grasp
+from sim_train.evaluation.outcome import Outcome, Played, first_grasp
 from sim_train.evaluation.plan import Planned
 from sim_train.evaluation.settings import Instruct
 from sim_train.simulation import Report
@@ -36,11 +37,12 @@ class _Playing:
     questions: int = 0  # asked so far
     steps: int = 0
     reward: float = 0.0
+    actions: tuple[Vector, ...] = ()  # chunks, as far as they were carried out
 
 
 def play(
     cells: Cells, plan: Sequence[Planned], decider: Decider, *, execute_steps: int, instruct: Instruct
-) -> Iterator[Outcome | Voided]:
+) -> Iterator[Played | Voided]:
     """What came of every episode of the plan, as they end; an episode that was void comes again."""
     rounds = _Rounds(cells, plan, decider, execute_steps=execute_steps, instruct=instruct)
     while rounds.is_open:
@@ -69,21 +71,19 @@ class _Rounds:
     def is_open(self) -> bool:
         return bool(self._waiting or self._playing)
 
-    def next(self) -> list[Outcome | Voided]:
+    def next(self) -> list[Played | Voided]:
         """Begin what can begin, then one question and one chunk for every cell."""
-        ended: list[Outcome | Voided] = []
+        ended: list[Played | Voided] = []
         self._begin(ended)
-        chunks = self._ask(ended)
-        for cell, report in self._cells.step(
-            {cell: chunk[: self._execute_steps] for cell, chunk in chunks.items()}
-        ).items():
+        actions = {cell: chunk[: self._execute_steps] for cell, chunk in self._ask(ended).items()}
+        for cell, report in self._cells.step(actions).items():
             if isinstance(report, Void):
                 self._void(cell, report, ended)
             else:
-                self._follow(cell, report, ended)
+                self._follow(cell, report, actions[cell], ended)
         return ended
 
-    def _begin(self, ended: list[Outcome | Voided]) -> None:
+    def _begin(self, ended: list[Played | Voided]) -> None:
         free = [cell for cell in range(self._cells.count) if cell not in self._playing]
         starting = {cell: self._waiting.popleft() for cell in free[: len(self._waiting)]}
         told = self._cells.reset({cell: planned.episode for cell, planned in starting.items()})
@@ -97,7 +97,7 @@ class _Rounds:
         if self._instruct == "other":
             self._tell_of_another([cell for cell in starting if cell in self._playing], ended)
 
-    def _tell_of_another(self, cells: Sequence[int], ended: list[Outcome | Voided]) -> None:
+    def _tell_of_another(self, cells: Sequence[int], ended: list[Played | Voided]) -> None:
         for cell, others in self._cells.ask(methodcaller("other_instructions"), cells).items():
             playing = self._playing[cell]
             if isinstance(others, Void):
@@ -105,7 +105,7 @@ class _Rounds:
                 continue
             self._playing[cell] = replace(playing, instruction=another(others, playing.planned))
 
-    def _ask(self, ended: list[Outcome | Voided]) -> dict[int, np.ndarray]:
+    def _ask(self, ended: list[Played | Voided]) -> dict[int, Vector]:
         asked: dict[int, Asked] = {}
         for cell, view in self._cells.look(list(self._playing)).items():
             if isinstance(view, Void):
@@ -119,7 +119,7 @@ class _Rounds:
                 session=f"{episode.suite}.{episode.task}.{episode.seed}",
                 sequence=playing.questions,
             )
-        chunks: dict[int, np.ndarray] = {}
+        chunks: dict[int, Vector] = {}
         for cell, chunk in (self._decider.decide(asked) if asked else {}).items():
             if isinstance(chunk, Void):
                 self._void(cell, chunk, ended)
@@ -127,22 +127,23 @@ class _Rounds:
                 chunks[cell] = chunk
         return chunks
 
-    def _follow(self, cell: int, report: Report, ended: list[Outcome | Voided]) -> None:
+    def _follow(self, cell: int, report: Report, actions: Vector, ended: list[Played | Voided]) -> None:
         before = self._playing[cell]
         playing = replace(
             before,
             questions=before.questions + 1,
             steps=before.steps + report.steps,
             reward=before.reward + float(np.sum(report.rewards)),
+            actions=(*before.actions, actions[: report.steps]),
         )
         self._playing[cell] = playing
         if report.is_over:
             del self._playing[cell]
-            ended.append(_outcome(playing, report))
+            ended.append(Played(outcome=_outcome(playing, report), actions=np.concatenate(playing.actions)))
         elif report.steps < 1:
             raise StudyError(f"{playing.planned.episode}: carried out no step and is not over")
 
-    def _void(self, cell: int, void: Void, ended: list[Outcome | Voided]) -> None:
+    def _void(self, cell: int, void: Void, ended: list[Played | Voided]) -> None:
         planned = self._playing.pop(cell).planned
         self._voids[planned] += 1
         if self._voids[planned] >= MOST_VOIDS:
