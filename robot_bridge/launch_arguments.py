@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_bridge import system
+from robot_bridge.ros.dds_profile import environment
 from robot_bridge.ros.parameters import PARAMETERS, Value
 from robot_bridge.system import Process, RosNode
 
@@ -64,6 +65,13 @@ _COMMON = (
     ),
     _flag("console", "true", "Start the operator console on this machine too; its link is printed."),
     Argument(name="console_port", default="8080", description="Port of the console's page, on loopback."),
+    Argument(
+        name="dds_profile",
+        default="network",
+        description="Fast DDS profile with room for pictures: for a network or for one_machine; own: as the"
+        " environment says.",
+        choices=("network", "one_machine", "own"),
+    ),
     Argument(
         name="log_level",
         default="info",
@@ -135,6 +143,7 @@ def _bridge_and_console(values: Values, arguments: tuple[Argument, ...], tls: st
         system.bridge_node(
             namespace=values["namespace"],
             parameters=_parameters(values, arguments),
+            environment=_dds_environment(values["dds_profile"]),
             log_level=values["log_level"],
         )
     ]
@@ -155,6 +164,10 @@ def _parameters(values: Values, arguments: tuple[Argument, ...]) -> dict[str, Va
             if value != parameter.default or parameter.name == "rig":
                 chosen[parameter.name] = value
     return chosen
+
+
+def _dds_environment(profile: str) -> dict[str, str]:
+    return {} if profile == "own" else environment(one_machine=profile == "one_machine")
 
 
 def _check(values: Values, arguments: tuple[Argument, ...]) -> None:

@@ -34,6 +34,7 @@ class RosNode:
     name: str
     namespace: str = ""  # such as left; empty: the root
     parameters: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])  # beside the launcher's own
     log_level: str = "info"
 
 
@@ -77,13 +78,16 @@ def console(*, port: int, bridge: str, tls: str = "") -> Process:
     )
 
 
-def bridge_node(*, namespace: str, parameters: Mapping[str, Value], log_level: str) -> RosNode:
+def bridge_node(
+    *, namespace: str, parameters: Mapping[str, Value], environment: Mapping[str, str], log_level: str
+) -> RosNode:
     """The bridge as a ROS node; parameters that are not named have the node's own defaults."""
     return RosNode(
         executable=EXECUTABLE,
         name=NODE_NAME,
         namespace=namespace,
         parameters=parameters,
+        environment=environment,
         log_level=log_level,
     )
 

@@ -48,6 +48,7 @@ def action(part: Part) -> Any:
             namespace=part.namespace or None,
             parameters=[{name: as_it_is(value) for name, value in part.parameters.items()}],
             ros_arguments=["--log-level", part.log_level],
+            additional_env=dict(part.environment),
             output="screen",
             on_exit=[EmitEvent(event=Shutdown(reason="the bridge ended"))],
         )

@@ -89,7 +89,7 @@ def test_franka_has_the_arguments_that_robot_users_know() -> None:
 
 
 def test_the_defaults_start_the_node_and_the_console() -> None:
-    node, console = franka()
+    node, console = franka(dds_profile="own")
     assert node == RosNode(executable="bridge_node", name="robot_bridge", parameters={"rig": "franka"})
     assert isinstance(console, Process)
     assert (console.name, *console.arguments) == (
@@ -193,6 +193,15 @@ def test_the_console_finds_the_bridge_and_its_certificates() -> None:
         *("serve", "--port", "9000", "--bridge", "10.0.0.2:6001"),
         *("--tls", "tls"),
     )
+
+
+@pytest.mark.parametrize(
+    ("profile", "file"), [("network", "fastdds.xml"), ("one_machine", "fastdds_one_machine.xml")]
+)
+def test_the_node_gets_a_dds_profile_with_room_for_pictures(profile: str, file: str) -> None:
+    environment = node_of(franka(dds_profile=profile)).environment
+    assert {Path(value).name for value in environment.values()} == {file}
+    assert all(Path(value).is_file() for value in environment.values())
 
 
 def test_only_parameters_that_the_node_has_are_passed() -> None:
