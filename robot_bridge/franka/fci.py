@@ -12,12 +12,14 @@ import numpy as np
 from robot_bridge.franka.errors import names_in
 from robot_bridge.franka.fci_state import FciState, Tracking
 from robot_bridge.franka.model_check import model_problem
+from robot_bridge.franka.patience import within
 from robot_bridge.franka.settings import FrankaSettings, inertia_matrix
 from robot_bridge.rig import Rig
 from robot_contract.errors import DeviceFault
 from robot_contract.pose import Pose, Vector, read_only
 
 VELOCITY_LIFE = 80  # [ms] that a velocity command is held; then franky's own thread brings it to zero
+_CONNECT_SECONDS = 5.0
 _SETTLE = 0.05  # [s] until settings are seen in the state
 _SAME_FRAME = 1e-4  # [m] and of the rotation matrix
 _DYNAMICS = (0.2, 0.1, 0.1)  # shares of the maker's velocity, acceleration, jerk for velocity commands
@@ -171,6 +173,11 @@ class Fci:
         except (franky.Exception, RuntimeError) as error:
             raise DeviceFault(f"the arm at {self.address} does not stop: {error}; press its stop") from error
 
+    def close(self) -> None:
+        """Give the connection back at once: the arm takes one client only."""
+        self._motion = None
+        del self._robot
+
     def recover(self) -> None:
         """Ask the arm to take its own error away. Up to the arm's standstill; about a second at most."""
         try:
@@ -182,9 +189,15 @@ class Fci:
 
 
 def _connect(address: str, realtime: str) -> franky.Robot:
+    """An arm that another program holds lets one wait for ever: no longer than `_CONNECT_SECONDS`."""
     config = franky.RealtimeConfig.Enforce if realtime == "enforce" else franky.RealtimeConfig.Ignore
     try:
-        return franky.Robot(address, realtime_config=config)
+        return within(_CONNECT_SECONDS, lambda: franky.Robot(address, realtime_config=config))
+    except TimeoutError:
+        raise DeviceFault(
+            f"the arm at {address} does not answer within {_CONNECT_SECONDS:g} s: most likely another"
+            " program, or a bridge that has not ended yet, holds its control interface"
+        ) from None
     except franky.IncompatibleVersionException as error:
         raise DeviceFault(
             f"the arm at {address} speaks another version than this libfranka: {error}; an FR3 from system"

@@ -1,5 +1,7 @@
 """The Franka hand: its commands take up to a second, so a thread of its own gives them, newest wish first.
 
+A second thread reads the state, and stops a command when there is a newer wish.
+
 Closing to almost nothing is a grasp, which holds with force; any other width is a plain move. What was asked
 for already is not asked for again, so a grasp is never renewed. Homing moves the fingers from end to end and
 happens only when a person asks for it.
@@ -12,14 +14,15 @@ import time
 import franky
 
 from robot_bridge.devices import GripperState
+from robot_bridge.franka.patience import within
 from robot_bridge.franka.settings import HandSettings
 from robot_contract.errors import DeviceFault
 
 _log = logging.getLogger(__name__)
 
 _READ_PERIOD = 0.02  # [s]
-_POLL = 0.01  # [s] between two looks for a newer wish while the fingers move
 _SILENCE = 1.0  # [s] without a state the hand does not answer
+_CONNECT_SECONDS = 5.0
 _LIFE = 5.0  # [s] that any command may take
 _HELD_WIDTH = 0.04  # [m] with these two tolerances a grasp holds anything from 1 mm to the full opening
 _HELD_INNER, _HELD_OUTER = 0.039, 0.041  # [m]
@@ -33,7 +36,8 @@ class FrankaHand:
         self._closing = False
         self._wish: float | None = None  # [m], until it is taken
         self._asked: float | None = None  # [m] the last width that was taken
-        self._is_busy = False
+        self._began_at: float | None = None  # [s] of the command that is under way
+        self._is_stopped = False  # that command was told to end
         self._fault = ""
         self._lost = ""
         self._hand = _connect(address)
@@ -57,8 +61,8 @@ class FrankaHand:
             return GripperState(
                 measured_at=self._seen_at,
                 width=state.width,
-                is_moving=self._is_busy or self._wish is not None,
-                is_grasping=state.is_grasped and not self._is_busy,
+                is_moving=self._began_at is not None or self._wish is not None,
+                is_grasping=state.is_grasped and self._began_at is None,
                 fault=self._fault or None,
             )
 
@@ -89,6 +93,8 @@ class FrankaHand:
             self._guard.notify_all()
         for thread in self._threads:
             thread.join(timeout=2.0)
+        self._lost = self._lost or "the connection to the gripper was closed"
+        del self._hand  # at once: it takes one client only
 
     def _require_answer(self) -> None:
         if not self._lost and not time.monotonic() - self._seen_at <= _SILENCE:
@@ -109,6 +115,7 @@ class FrankaHand:
                     state = self._read_once()
                     with self._guard:
                         self._state, self._seen_at = state, time.monotonic()
+                    self._stop_what_is_overdue()
             except DeviceFault as error:
                 with self._guard:
                     self._lost = f"{error}; CLEAR connects anew"
@@ -120,43 +127,50 @@ class FrankaHand:
                 self._guard.wait_for(lambda: self._closing or self._wish is not None)
                 if self._closing:
                     return
-                width, self._wish, self._is_busy = self._wish, None, True
+                width, self._wish = self._wish, None
+                self._began_at, self._is_stopped = time.monotonic(), False
             assert width is not None
             try:
                 problem = self._carry_out(width)
             except (franky.Exception, franky.GripperException, RuntimeError) as error:
                 problem = f"gripper_failed: {error}"
             with self._guard:
-                self._is_busy = False
-                if problem and self._wish is None and not self._closing:
+                self._began_at = None
+                if problem and self._wish is None and not self._closing and not self._lost:
                     self._fault = problem
                     _log.error("the gripper: %s", problem)
 
     def _carry_out(self, width: float) -> str:
-        """Give the command, and leave it as soon as there is a newer wish; what went wrong, if anything."""
+        """Give the command and wait for its end; what went wrong, if anything."""
         settings = self._settings
-        is_grasp = width < settings.grasp_below
-        if is_grasp:
-            going = self._hand.grasp_async(
-                _HELD_WIDTH, settings.speed, settings.force, _HELD_INNER, _HELD_OUTER
-            )
-        else:
-            going = self._hand.move_async(width, settings.speed)
-        until = time.monotonic() + _LIFE
-        while not going.wait(_POLL):
-            if self._wish is not None or self._closing or time.monotonic() >= until:
-                self._hand.stop()
-                going.wait(_LIFE)
-                return "" if time.monotonic() < until else "gripper_stuck: a command did not end in time"
-        succeeded = going.get()
-        if not succeeded and not is_grasp:
+        if width < settings.grasp_below:
+            self._hand.grasp(_HELD_WIDTH, settings.speed, settings.force, _HELD_INNER, _HELD_OUTER)
+            return ""  # closing on nothing is no fault
+        if not self._hand.move(width, settings.speed):
             return f"gripper_blocked: the fingers did not reach {width:.3f} m"
         return ""
+
+    def _stop_what_is_overdue(self) -> None:
+        """End the command under way when there is a newer wish, or when it does not end by itself."""
+        with self._guard:
+            began = self._began_at
+            if began is None or self._is_stopped:
+                return
+            is_overdue = not time.monotonic() - began <= _LIFE
+            if self._wish is None and not is_overdue:
+                return
+            self._is_stopped = True
+        try:
+            self._hand.stop()
+        except (franky.Exception, franky.GripperException, RuntimeError) as error:
+            raise DeviceFault(f"the gripper at {self._address} does not stop: {error}") from error
 
 
 def _connect(address: str) -> franky.Gripper:
     try:
-        return franky.Gripper(address)
+        return within(_CONNECT_SECONDS, lambda: franky.Gripper(address))
+    except TimeoutError:
+        raise DeviceFault(f"the hand at {address} does not answer; does another program hold it?") from None
     except (franky.Exception, RuntimeError) as error:
         raise DeviceFault(
             f"no hand answers at {address}: {error}; is it set as end effector in Desk?"

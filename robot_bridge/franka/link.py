@@ -43,6 +43,7 @@ _WARM_UP = 0.5  # [s] of a motion in which the share of packets says nothing yet
 _MOVED_BY_HAND = (0.005, 0.02)  # [m] and [rad]: an arm without control that stands farther off was moved
 _GAIN = 6.0  # [1/s] velocity commands per error in pose
 _LARGEST_TWIST = (0.6, 1.5)  # [m/s] and [rad/s] of a velocity command
+_REST_SECONDS = 2.0  # to come to rest before the connection is closed
 _REALTIME_PRIORITY = 45  # SCHED_FIFO, above the control loop's
 _STANDSTILL = 0.02  # [rad/s]
 
@@ -59,6 +60,7 @@ class ControlInterface(Protocol):
     def push(self, twist: Vector) -> None: ...
     def halt(self) -> None: ...
     def recover(self) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,6 +109,12 @@ class Link:
             self._fci.halt()
         except DeviceFault as error:
             _log.error("%s", error)
+        until = time.monotonic() + _REST_SECONDS
+        while self._is_moving and not self._lost and time.monotonic() < until:
+            time.sleep(PERIOD)  # let the arm come to rest before the connection goes
+            self._look()
+        self._lost = self._lost or "the connection to the arm was closed"
+        self._fci.close()
 
     # for the control loop, from any thread; nothing here waits, `recover` aside
 
@@ -341,6 +349,7 @@ class Link:
 
     def _recover(self) -> None:
         if self._lost:
+            self._fci.close()
             self._fci = self._connect()
             with self._guard:
                 self._lost = ""
