@@ -11,8 +11,9 @@ soak_bridge_growth_percent_per_h   of the bridge's resident memory, by a line th
 soak_recorder_growth_percent_per_h likewise
 soak_ticks, soak_missed_ticks, soak_trials, soak_holdings, soak_faults   counted over all of it
 soak_load                          [median, largest] load of the machine meanwhile, over one minute each
-A rig's watchdogs are set to be patient, so that a busy machine ends fewer trials early. Where it cannot draw
-the twin's pictures in time, --camera-rate asks for fewer; the age that is accepted grows with their period.
+A rig's watchdogs are set to be patient and the policy takes late pictures, so that a busy machine ends fewer
+trials early. Where it cannot draw the twin's pictures in time, --camera-rate asks for fewer of them; the age
+that is accepted grows with their period.
 """
 
 import asyncio
@@ -205,7 +206,7 @@ def soak(minutes: float, rig: str, camera_rate: float | None = None) -> tuple[Di
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         policy = folder / "stand-in.json"
-        policy.write_text(json.dumps({"mark_mm": -0.3, "chunk_length": 16}))
+        policy.write_text(json.dumps({"mark_mm": -0.3, "chunk_length": 16, "delay_steps": 6}))
         arguments = ["--stand-in", "--checkpoints", f"stand-in={policy}"]
         with ServerProcess(arguments) as server:
             path = soak_rig(rig, server.address, folder, camera_rate)

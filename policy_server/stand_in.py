@@ -34,6 +34,9 @@ class StandInOptions:
     per_sample_ms: float = 2.0  # b
     mark_mm: float = 0.0  # dz of every action, to tell two stand-ins apart
     chunk_length: int = 8
+    delay_steps: int = (
+        2  # from picture to motion that it claims to have been trained with; 0 for short chunks
+    )
     image_size: int = 256  # [px]
     fails_after: int = 0  # batches, warm-up included, after which every batch fails; 0 for never
 
@@ -111,7 +114,7 @@ def stand_in_contract(options: StandInOptions, name: str = STAND_IN_NAME) -> Pol
         step_period=0.1,
         chunk_length=options.chunk_length,
         execute_steps=max(1, options.chunk_length // 2),
-        trained_delay_steps=2 if options.chunk_length > 2 else 0,
+        trained_delay_steps=options.delay_steps if options.chunk_length > 2 else 0,
         time_stretch=1.0,
         max_translation_per_step=0.018,
         max_rotation_per_step=0.04,
