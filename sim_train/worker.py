@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from robot_contract.errors import SimulationUnavailable
-from sim_train.simulation import Picture
+from sim_train.simulation import Picture, Simulation
 from sim_train.suites import Suite
 from sim_train.vector import Question, View, view_of
 
@@ -202,23 +202,24 @@ def _serve(connection: Connection, suite: Suite, count: int, memory: Any) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_end_with_parent, daemon=True).start()
     simulations = [suite.open_simulation() for _ in range(count)]
-    connection.send("ready")
-    try:
+    with suppress(EOFError, ConnectionError):  # the parent is gone
+        connection.send("ready")
         while (questions := connection.recv()) is not None:
-            answers: list[Any] = []
-            for number, question in questions:
-                try:
-                    answer = question(simulations[number])
-                    if question is view_of:
-                        answer = _without_pictures(answer, _pictures(suite, memory, number))
-                except ValueError as error:
-                    answer = _Refusal(error=error)
-                answers.append(answer)
-            connection.send(answers)
-    except (EOFError, BrokenPipeError):
-        pass
+            connection.send([_answer(suite, simulations, memory, *question) for question in questions])
     for simulation in simulations:
         simulation.close()
+
+
+def _answer(
+    suite: Suite, simulations: Sequence[Simulation], memory: Any, number: int, question: Question[Any]
+) -> Any:
+    try:
+        answer = question(simulations[number])
+        if question is view_of:
+            return _without_pictures(answer, _pictures(suite, memory, number))
+    except ValueError as error:
+        return _Refusal(error=error)
+    return answer
 
 
 def _end_with_parent() -> None:

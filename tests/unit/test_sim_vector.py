@@ -30,7 +30,7 @@ def episode(seed: int, task: str = "two") -> Episode:
 
 @pytest.fixture(scope="module")
 def in_workers() -> Iterator[WorkerCells]:
-    with closing(WorkerCells(STAND_IN, CELLS, workers=2, patience=20.0)) as cells:
+    with closing(WorkerCells(STAND_IN, CELLS, workers=2, patience=60.0)) as cells:
         yield cells
 
 
@@ -95,10 +95,13 @@ def process_id(simulation: Simulation) -> int:
 
 
 @pytest.mark.parametrize(
-    ("number", "why"), [(signal.SIGKILL, "killed by signal 9"), (signal.SIGSTOP, "did not answer in time")]
+    ("number", "patience", "why"),
+    [(signal.SIGKILL, 60.0, "killed by signal 9"), (signal.SIGSTOP, 3.0, "did not answer in time")],
 )
-def test_a_dead_or_hung_worker_voids_its_episodes_and_no_others(number: int, why: str) -> None:
-    with closing(WorkerCells(STAND_IN, CELLS, workers=2, patience=1.0)) as cells:
+def test_a_dead_or_hung_worker_voids_its_episodes_and_no_others(
+    number: int, patience: float, why: str
+) -> None:
+    with closing(WorkerCells(STAND_IN, CELLS, workers=2, patience=patience)) as cells:
         cells.reset({cell: episode(cell) for cell in range(CELLS)})
         process = cells.ask(process_id, [0])[0]
         assert isinstance(process, int)
@@ -120,7 +123,7 @@ def test_a_dead_or_hung_worker_voids_its_episodes_and_no_others(number: int, why
 
 
 def test_a_worker_that_is_lost_between_two_questions_is_found_by_the_next() -> None:
-    with closing(WorkerCells(STAND_IN, 1, workers=1, patience=5.0)) as cells:
+    with closing(WorkerCells(STAND_IN, 1, workers=1, patience=60.0)) as cells:
         cells.reset({0: episode(0)})
         process = cells.ask(process_id, [0])[0]
         assert isinstance(process, int)
@@ -179,7 +182,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     assert len(workers) == 2
     parent.kill()
     parent.communicate()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(_is_running(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.02)
