@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from robot_contract.errors import SceneError, nearest_name
 from robot_contract.policy_contract import (
@@ -37,6 +38,8 @@ class Suite:
 
 def suite_named(name: str) -> Suite:
     """The suite of this name; nothing of its simulator is imported yet."""
+    from sim_train.libero.suite import libero_suite
+    from sim_train.libero.tasks import SUITES as LIBERO_SUITES
     from sim_train.put_on.suite import put_on_suite
     from sim_train.stand_in import STAND_IN
 
@@ -44,6 +47,7 @@ def suite_named(name: str) -> Suite:
         "put-on": put_on_suite,
         "put-on-wrist": lambda: put_on_suite(wrist_camera=True),
         "stand-in": lambda: STAND_IN,
+        **{name: partial(libero_suite, name) for name in LIBERO_SUITES},
     }
     if name not in suites:
         raise SceneError(f"no suite named {name!r}; {nearest_name(name, suites)}")
