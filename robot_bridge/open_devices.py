@@ -8,7 +8,6 @@ from typing import Protocol
 from robot_bridge.clock import Clock
 from robot_bridge.devices import Arm, Camera, Gripper
 from robot_bridge.rig import CameraRig, Rig
-from robot_contract.errors import RigError
 from robot_contract.messages import SceneSetup, TruthStatus
 
 
@@ -86,5 +85,10 @@ def _open_cell(rig: Rig) -> Devices:
             from robot_bridge.franka.cell import open_franka
 
             return open_franka(rig)
-        case driver:
-            raise RigError(f"{rig.file.name}: no driver {driver!r} here; there are mock, twin and franka")
+        case "crisp":
+            from robot_bridge.ros.requirements import require_ros
+
+            require_ros()
+            from robot_bridge.drivers.crisp import open_crisp
+
+            return open_crisp(rig)

@@ -155,9 +155,8 @@ def _arm(field: Field) -> ArmRig:
     wanted = _DRIVER_OPTIONS[driver]
     options: dict[str, str] = {}
     if "options" in f:
-        options = {
-            name: value.word(_OPTION_WORDS.get(name)) for name, value in f["options"].mapping(wanted).items()
-        }
+        given = f["options"].mapping(wanted, _MORE_OPTIONS.get(driver, ()))
+        options = {name: value.word(_OPTION_WORDS.get(name)) for name, value in given.items()}
     elif wanted:
         field.refuse(f"missing options: driver {driver} needs {', '.join(wanted)}")
     return ArmRig(

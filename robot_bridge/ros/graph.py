@@ -6,9 +6,12 @@ DDS is silent where two ends of a topic do not fit; these sentences are what it 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+_UNLIMITED = 1e9  # [s]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +50,31 @@ def mismatch(topic: Topic, other: TopicEndpointInfo) -> str:
     what = "listens to" if topic.is_published else "publishes"
     if other.topic_type != topic.type:
         return f"{who} {what} {topic.name} as {other.topic_type}, here it is {topic.type}: nothing arrives"
-    publisher, subscription = topic.qos, other.qos_profile
+    offered, wanted = topic.qos, other.qos_profile
     if not topic.is_published:
-        publisher, subscription = subscription, publisher
-    compatibility, reason = qos_check_compatible(publisher, subscription)
-    if compatibility == QoSCompatibility.ERROR:
-        return f"{who} {what} {topic.name} with a QoS that does not fit, nothing arrives: {reason.strip()}"
-    return ""
+        offered, wanted = wanted, offered
+    words = qos_conflict(offered, wanted)
+    return f"{who} {what} {topic.name}, and nothing arrives: {words}" if words else ""
+
+
+def qos_conflict(offered: QoSProfile, wanted: QoSProfile) -> str:
+    """What the listener wants and the publisher does not offer; empty when they fit."""
+    found: list[str] = []
+    reliable, latched = ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+    if wanted.reliability == reliable and offered.reliability == ReliabilityPolicy.BEST_EFFORT:
+        found.append("it is published best effort and wanted reliable")
+    if wanted.durability == latched and offered.durability == DurabilityPolicy.VOLATILE:
+        found.append("it is published volatile and wanted transient local")
+    deadlines = _seconds(offered.deadline), _seconds(wanted.deadline)
+    if deadlines[1] < deadlines[0]:
+        found.append(f"a message is wanted every {deadlines[1]:g} s, which the publisher does not offer")
+    by_topic = LivelinessPolicy.MANUAL_BY_TOPIC
+    if wanted.liveliness == by_topic and offered.liveliness != by_topic:
+        found.append("liveliness is wanted by topic and offered automatically")
+    return "; ".join(found)
+
+
+def _seconds(duration: Duration) -> float:
+    """Zero is how ROS writes a duration that nobody set."""
+    seconds = duration.nanoseconds * 1e-9
+    return seconds if 0 < seconds < _UNLIMITED else float("inf")
