@@ -9,6 +9,7 @@ command a line and answers each with one line:
     reflex NAME         the arm stops with this error, as after a collision
     mode NAME           Idle, UserStopped, Guiding
     object WIDTH        something of this width [m] stands between the fingers; `none` takes it away
+    fresh               hand open and empty, mode Idle, as at the start
     hang up             close the connections, as a pulled cable does
 """
 
@@ -112,6 +113,10 @@ def obey(line: str, server: FrankaSimServer, hand: Hand) -> str:
         server.robot_state.state["robot_mode"] = RobotMode["k" + argument]
     elif command == "object":
         hand.set_object_width(None if argument == "none" else float(argument))
+    elif command == "fresh":
+        hand.set_object_width(None)
+        hand.width, hand.is_grasped = hand.max_width, False
+        server.robot_state.state["robot_mode"] = RobotMode.kIdle
     elif command == "hang":
         server.connection_running = False
         server.client_socket.close()

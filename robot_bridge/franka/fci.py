@@ -120,6 +120,7 @@ class Fci:
     def begin(self, joint_position: Vector) -> None:
         """Take control, standing where the arm stands."""
         stiffness = self._settings.stiffness
+        self.how_it_ended()  # franky raises the end of the last motion again until somebody has heard it
         try:
             if self._tracking == "impedance":
                 motion = franky.JointImpedanceTrackingMotion(

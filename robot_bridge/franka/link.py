@@ -105,10 +105,12 @@ class Link:
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join(timeout=3.0)
-        try:
-            self._fci.halt()
-        except DeviceFault as error:
-            _log.error("%s", error)
+        with self._guard:
+            self._is_ending = True
+            try:
+                self._fci.halt()
+            except DeviceFault as error:
+                _log.error("%s", error)
         until = time.monotonic() + _REST_SECONDS
         while self._is_moving and not self._lost and time.monotonic() < until:
             time.sleep(PERIOD)  # let the arm come to rest before the connection goes
@@ -222,15 +224,15 @@ class Link:
 
     def _note(self, state: FciState) -> None:
         """Latch what the arm reports."""
-        if state.errors:
-            self._latch(state.errors)
-        elif self._is_moving and not state.in_control:
-            ended = self._fci.how_it_ended()
-            if ended:
-                self._latch(ended)
+        if self._is_moving and not state.in_control:
+            names = state.errors or self._fci.how_it_ended()
+            if names:
+                self._latch(names)
             self._forget_motion()
             self._commanded = state.flange_pose if self._fault else self._commanded
-        elif not self._is_moving and not state.in_control:
+        elif state.errors:
+            self._latch(state.errors)
+        elif not state.in_control:
             self._follow_by_hand(state)
 
     def _follow_by_hand(self, state: FciState) -> None:
@@ -244,7 +246,7 @@ class Link:
             self._commanded = state.flange_pose
 
     def _drive(self, state: FciState, now: float) -> None:
-        if self._fault:
+        if self._fault or self._is_ending:
             return
         target = self._target
         if not self._is_moving:

@@ -1,43 +1,21 @@
 """One simulated control interface for all tests of this folder; without its environment they are skipped."""
 
-import dataclasses
-import time
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from robot_bridge.franka.simulated import SimulatedFci, missing_environment
-from robot_bridge.open_devices import Devices, open_devices
+from robot_bridge.open_devices import Devices
 from robot_bridge.rig import Rig
-from robot_bridge.rig_file import find_rig, load_rig
-from robot_contract.errors import DeviceFault
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "contract"), str(HERE.parent / "faults")]
+
+from simulated_rig import open_when_free, rig_at  # noqa: E402 - found by the line above
 
 Open = Callable[..., Devices]
-CONNECT_SECONDS = 10.0  # after a client that died the simulated arm needs a second
-
-
-def rig_at(address: str, *, tracking: str = "impedance") -> Rig:
-    """The rig of the simulated control interface, blind."""
-    rig = load_rig(find_rig("franka_simulated"))
-    assert rig.franka is not None
-    options = {**rig.arm.options, "address": address, "tracking": tracking}
-    return dataclasses.replace(
-        rig,
-        arm=dataclasses.replace(rig.arm, options=options),
-        cameras=(),
-        franka=dataclasses.replace(rig.franka, twin_pictures=None),
-    )
-
-
-def open_when_free(rig: Rig) -> Devices:
-    until = time.monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            return open_devices(rig)
-        except DeviceFault:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.3)
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +28,10 @@ def simulator() -> Iterator[SimulatedFci]:
 
 
 @pytest.fixture
-def fci(simulator: SimulatedFci) -> Iterator[SimulatedFci]:
+def fci(simulator: SimulatedFci) -> SimulatedFci:
     """With nothing left over from the test before."""
-    simulator.ask("object none")
-    yield simulator
-    simulator.ask("mode Idle")
+    simulator.ask("fresh")
+    return simulator
 
 
 @pytest.fixture
