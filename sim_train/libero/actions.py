@@ -1,7 +1,7 @@
 """From the wire's actions to those of LIBERO's environments, and back.
 
-There, an action of 1 is 0.05 m along an axis or 0.5 rad about one, in the world's axes, which are those of the
-arm's base in every scene; the gripper's -1 opens and +1 closes. One action is one step of 50 ms.
+There, an action of 1 is 0.05 m along an axis or 0.5 rad about one, in the world's axes, which are those of
+the arm's base in every scene; the gripper's -1 opens and +1 closes. One action is one step of 50 ms.
 """
 
 import numpy as np

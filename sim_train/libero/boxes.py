@@ -4,6 +4,7 @@ LIBERO's things are made of some dozens of collision boxes each; that is all the
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -19,6 +20,7 @@ class Boxes:
     rotations: Vector  # (n, 3, 3), columns are each box's axes
     halves: Vector  # (n, 3) [m]
 
+    @cached_property
     def points(self) -> Vector:
         """(125 n, 3) [m]: a lattice through each box, its corners included."""
         inside = self.halves[:, None, :] * _LATTICE[None]
@@ -30,13 +32,13 @@ class Boxes:
             return np.inf
         seen = np.einsum("nij,nmi->nmj", self.rotations, points[None] - self.centers[:, None, :])
         outside = np.abs(seen) - self.halves[:, None, :]
-        distances = np.sqrt((np.maximum(outside, 0.0) ** 2).sum(axis=2)) + np.minimum(outside.max(axis=2), 0.0)
+        distances = np.sqrt((np.maximum(outside, 0.0) ** 2).sum(axis=2)) + np.minimum(
+            outside.max(axis=2), 0.0
+        )
         return float(distances.min())
 
     def moved(self, translation: Vector) -> Self:
-        return type(self)(
-            centers=self.centers + translation, rotations=self.rotations, halves=self.halves
-        )
+        return type(self)(centers=self.centers + translation, rotations=self.rotations, halves=self.halves)
 
     def near(self, point: Vector, radius: float) -> Self:
         """Those that reach into a ball."""

@@ -49,11 +49,11 @@ class Cell:
 
     @property
     def model(self) -> mujoco.MjModel:
-        return self.environment.sim.model._model  # noqa: SLF001
+        return self.environment.sim.model._model
 
     @property
     def data(self) -> mujoco.MjData:
-        return self.environment.sim.data._data  # noqa: SLF001
+        return self.environment.sim.data._data
 
     @property
     def robot(self) -> Any:

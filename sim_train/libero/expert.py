@@ -4,6 +4,7 @@ A function of the present alone (and of the grasp that was chosen for the thing 
 its way it goes on from where it is, so demonstrations may be disturbed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ _PALM = 0.05  # [m] from the grip up to the palm
 _STILL = 0.004  # [m/s] of fingers that have closed on something, or on nothing
 _GAIN = 1.3  # of the wanted displacement; the controller covers a quarter of it in a step
 _TURN_GAIN = 0.8
+_UP = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +48,7 @@ def wish(view: ExpertView, grasp: Grasp) -> Wish:
     here = view.grip_position
 
     def stay(opening: float, rise: float = 0.0) -> Wish:
-        return Wish(position=here + [0.0, 0.0, rise], direction=grasp.direction, opening=opening)
+        return Wish(position=here + rise * _UP, direction=grasp.direction, opening=opening)
 
     if view.closed:
         if not is_in_hand(view, grasp):
@@ -61,7 +63,7 @@ def wish(view: ExpertView, grasp: Grasp) -> Wish:
 
 def is_in_hand(view: ExpertView, grasp: Grasp) -> bool:
     """The thing is where it was taken, seen from the grip."""
-    slipped = (view.grip_position - view.thing) - (grasp.position - grasp.thing)
+    slipped = view.grip_position - view.thing - grasp.thing_from_grip
     return float(np.linalg.norm(slipped)) <= _HELD
 
 
@@ -80,46 +82,43 @@ def _approach(view: ExpertView, grasp: Grasp) -> Wish:
     above = view.grip_position[2] - grasp.position[2]
     opening = 1.0
     if aside > 0.02 or turned > 0.25:
-        passed = _top_along(
-            _joined(view.others, view.thing_boxes, view.goal_boxes),
-            view.grip_position,
-            grasp.position,
-            _HAND_RADIUS,
-        )
+        around = (view.others, view.thing_boxes, view.goal_boxes)
+        passed = _top_along(around, view.grip_position, grasp.position, _HAND_RADIUS)
         height = max(grasp.position[2] + _ABOVE, passed + TIP_LENGTH + _MARGIN)
         return _travel(view, grasp.position, height, grasp.direction, opening)
     funnel = 3.0 * max(aside - _ALIGNED, 0.0) + 0.1 * max(turned - _TURNED, 0.0)
     if aside < _ALIGNED and turned < _TURNED and above < 0.005:
         opening = 0.0
     return Wish(
-        position=grasp.position + [0.0, 0.0, min(funnel, _ABOVE)],
+        position=grasp.position + min(funnel, _ABOVE) * _UP,
         direction=grasp.direction,
         opening=opening,
     )
 
 
 def _carry(view: ExpertView, grasp: Grasp, beside_goal: float) -> Wish:
-    bottom = float(view.thing_boxes.points()[:, 2].min())
+    bottom = float(view.thing_boxes.points[:, 2].min())
     hanging = view.grip_position[2] - bottom  # [m] from the grip down to the thing's lowest point
+    top = float(view.goal_boxes.points[:, 2].max())
     over = np.append(view.grip_position[:2] + view.goal[:2] - view.thing[:2], 0.0)
     if beside_goal > _OVER_GOAL:
-        reach = float(np.linalg.norm(view.thing_boxes.points()[:, :2] - view.thing[:2], axis=1).max())
-        passed = _top_along(
-            _joined(view.others, view.goal_boxes), view.thing, view.goal, reach + 0.01, above=bottom - 0.03
-        )
+        reach = float(np.linalg.norm(view.thing_boxes.points[:, :2] - view.thing[:2], axis=1).max())
+        around = (view.others, view.goal_boxes)
+        passed = max(top, _top_along(around, view.thing, view.goal, reach + 0.01, above=bottom - 0.03))
         return _travel(view, over, passed + hanging + _MARGIN, grasp.direction, 0.0)
-    top = view.goal_boxes.points()[:, 2].max()
-    lowest = view.goal_boxes.points()[:, 2].min()
+    lowest = view.goal_boxes.points[:, 2].min()
     # Into what has walls as far as the palm lets it, onto what is flat until it touches.
     height = max(top - _PALM + 0.01, lowest + hanging + 0.004)
     arrived = view.grip_position[2] - height < 0.008
     return Wish(
-        position=np.append(over[:2], height - 0.004), direction=grasp.direction, opening=1.0 if arrived else 0.0
+        position=np.append(over[:2], height - 0.004),
+        direction=grasp.direction,
+        opening=1.0 if arrived else 0.0,
     )
 
 
 def _stands_at_goal(view: ExpertView) -> bool:
-    return float(view.thing_boxes.points()[:, 2].min()) < view.goal_boxes.points()[:, 2].max() + 0.01
+    return float(view.thing_boxes.points[:, 2].min()) < view.goal_boxes.points[:, 2].max() + 0.01
 
 
 def _travel(view: ExpertView, to: Vector, height: float, direction: float, opening: float) -> Wish:
@@ -132,9 +131,11 @@ def _travel(view: ExpertView, to: Vector, height: float, direction: float, openi
     )
 
 
-def _top_along(boxes: Boxes, start: Vector, end: Vector, radius: float, above: float = -np.inf) -> float:
+def _top_along(
+    around: Sequence[Boxes], start: Vector, end: Vector, radius: float, above: float = -np.inf
+) -> float:
     """The highest point [m] of what stands within `radius` of the way from start to end, seen from above."""
-    points = boxes.points()
+    points = np.concatenate([boxes.points for boxes in around])
     way = end[:2] - start[:2]
     length = max(float(way @ way), 1e-9)
     along = np.clip((points[:, :2] - start[:2]) @ way / length, 0.0, 1.0)

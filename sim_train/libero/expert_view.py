@@ -1,4 +1,4 @@
-"""What the scripted expert sees of the simulator: more than any policy does, and nothing that is still to come."""
+"""What the scripted expert sees of the simulator: more than any policy does, and nothing yet to come."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _ROBOT = ("robot0_", "gripper0_", "mount0_")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExpertView:
-    """World frame. `grip` is between the finger pads; its z axis points out of the hand, x along the closing."""
+    """World frame. `grip` is between the finger pads: z points out of the hand, x along the closing."""
 
     grip_position: Vector  # (3,) [m]
     grip_rotation: Vector  # (3, 3)
@@ -40,7 +40,7 @@ def see(cell: Cell, closed: bool) -> ExpertView:
         grip_position=site.xpos.copy(),
         grip_rotation=site.xmat.reshape(3, 3).copy(),
         fingers=float(cell.robot.gripper.current_action[-1]),
-        finger_speed=float(np.abs(data.qvel[cell.robot._ref_gripper_joint_vel_indexes]).max()),  # noqa: SLF001
+        finger_speed=float(np.abs(data.qvel[cell.robot._ref_gripper_joint_vel_indexes]).max()),
         closed=closed,
         thing=data.xpos[thing].copy(),
         thing_boxes=_boxes(cell, solid & (roots == model.body_rootid[thing])),
@@ -48,10 +48,7 @@ def see(cell: Cell, closed: bool) -> ExpertView:
         goal_boxes=_boxes(cell, solid & (roots == model.body_rootid[goal])),
         others=_boxes(
             cell,
-            solid
-            & is_thing_like
-            & (roots != model.body_rootid[thing])
-            & (roots != model.body_rootid[goal]),
+            solid & is_thing_like & (roots != model.body_rootid[thing]) & (roots != model.body_rootid[goal]),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Which OpenGL draws LIBERO's pictures in this process; decided before robosuite is imported, and then for good.
+"""Which OpenGL draws LIBERO's pictures in this process: decided before robosuite is imported, for good.
 
 Mesa's OSMesa and its EGL give the same bytes here; OSMesa comes first, since several processes that draw with
 EGL's threads get in each other's way. A process that draws with EGL already (the twin does) stays with it.

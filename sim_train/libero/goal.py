@@ -36,7 +36,7 @@ def other_instructions(cell: Cell, task: Task) -> tuple[str, ...]:
 
 
 def _condition(cell: Cell) -> list[str]:
-    """Names in the goal's first condition about a thing and a place, or else in its first (open, close, turn)."""
+    """Names in the goal's first condition on a thing and a place, else in its first (open, close, turn)."""
     conditions = [names for _, *names in cell.environment.parsed_problem["goal_state"]]
     return next((names for names in conditions if len(names) == 2), conditions[0])
 

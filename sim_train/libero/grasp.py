@@ -16,8 +16,13 @@ TIP_LENGTH = 0.011  # [m] from the grip to the fingers' ends
 _ROOM = 0.012  # [m] that is worth having between hand and things
 _SPARE = 0.006  # [m] of the open width
 _RIM_INSET = 0.004  # [m] from the outermost edge to the middle of a rim
+_RIM_DEPTH = 0.012  # [m] of the grip under a rim
+_RIM_SHIFTS = (
+    0.0,
+    0.012,
+    0.024,
+)  # [m] further in: where the finger outside has little room, it pulls the thing
 _DIRECTIONS = 36
-_SLICE = 0.012  # [m] half the fingers' breadth, and a little
 _APPROACH = np.array([0.0, 0.03, 0.08])  # [m] above the grip, where room is looked for
 _HOME = 0.5 * np.pi  # [rad] the closing direction of a hand that is not turned
 
@@ -27,6 +32,7 @@ class Grasp:
     position: Vector  # (3,) [m], where the grip is to be
     direction: float  # [rad] of closing, in the horizontal plane
     thing: Vector  # (3,) [m] where the thing was; when it is elsewhere, the grasp is no longer one
+    thing_from_grip: Vector  # (3,) [m] from the thing to the grip, once the fingers have closed
     room: float  # [m] between hand and other things; negative when they meet
 
 
@@ -35,11 +41,11 @@ def hand_points(opening: float) -> Vector:
     fingers = np.stack(
         np.meshgrid([0.0, 0.011, 0.022], [-0.011, 0.011], [-0.045, -0.02, 0.0, TIP_LENGTH]), axis=-1
     ).reshape(-1, 3)
-    right = fingers + [0.5 * opening, 0.0, 0.0]
+    right = fingers + np.array([0.5 * opening, 0.0, 0.0])
     palm = np.stack(
         np.meshgrid(np.linspace(-0.1, 0.1, 7), [-0.032, 0.0, 0.032], [-0.11, -0.06]), axis=-1
     ).reshape(-1, 3)
-    return np.concatenate([right, right * [-1.0, 1.0, 1.0], palm])
+    return np.concatenate([right, right * np.array([-1.0, 1.0, 1.0]), palm])
 
 
 def rotation_of(direction: float) -> Vector:
@@ -49,17 +55,19 @@ def rotation_of(direction: float) -> Vector:
 
 
 def choose_grasp(thing: Vector, boxes: Boxes, others: Boxes) -> Grasp:
-    points = boxes.points()
+    points = boxes.points
     near = others.near(thing, 0.35)
     hand = hand_points(OPEN_WIDTH)
     best, best_cost = None, np.inf
-    for position, direction, cost in (*_across(points), *_on_rim(points)):
+    for position, held, direction, cost in (*_across(points), *_on_rim(points)):
         direction = nearest_turn(direction)
         turned = hand @ rotation_of(direction).T + position
-        room = min(near.gap(turned + [0.0, 0.0, above]) for above in _APPROACH)
+        room = min(near.gap(turned + np.array([0.0, 0.0, above])) for above in _APPROACH)
         cost += 40.0 * max(_ROOM - room, 0.0) + 0.1 * abs(direction - _HOME)
         if cost < best_cost:
-            best = Grasp(position=position, direction=direction, thing=thing, room=room)
+            best = Grasp(
+                position=position, direction=direction, thing=thing, thing_from_grip=held - thing, room=room
+            )
             best_cost = cost
     if best is None:
         raise ValueError("there is nothing on it that fingers fit around")
@@ -71,7 +79,7 @@ def nearest_turn(direction: float) -> float:
     return (direction - _HOME + 0.5 * np.pi) % np.pi - 0.5 * np.pi + _HOME
 
 
-def _across(points: Vector) -> list[tuple[Vector, float, float]]:
+def _across(points: Vector) -> list[tuple[Vector, Vector, float, float]]:
     """Around the whole thing, at the height where fingers reach well down it."""
     low, high = points[:, 2].min(), points[:, 2].max()
     height = max(high - 0.03, low + TIP_LENGTH + 0.003, 0.5 * (low + high) if high - low < 0.06 else low)
@@ -87,12 +95,16 @@ def _across(points: Vector) -> list[tuple[Vector, float, float]]:
             continue
         center = middle + along * 0.5 * (seen.max() + seen.min())
         center = center + np.array([-along[1], along[0]]) * 0.5 * (aside.max() + aside.min())
-        found.append((np.append(center, height), float(direction), 10.0 * width))
+        position = np.append(center, height)
+        found.append((position, position, float(direction), 10.0 * width))
     return found
 
 
-def _on_rim(points: Vector) -> list[tuple[Vector, float, float]]:
-    """One finger inside, one outside, at the upper edge; for what is too wide to be held across."""
+def _on_rim(points: Vector) -> list[tuple[Vector, Vector, float, float]]:
+    """One finger inside, one outside, at the upper edge; for what is too wide to be held across.
+
+    The grip when the fingers close, and where it will be on the thing once they have.
+    """
     high = points[:, 2].max()
     rim = points[points[:, 2] > high - 0.01]
     middle = 0.5 * (rim[:, :2].min(axis=0) + rim[:, :2].max(axis=0))
@@ -102,6 +114,8 @@ def _on_rim(points: Vector) -> list[tuple[Vector, float, float]]:
         reach = ((rim[:, :2] - middle) @ along).max()
         if reach < 0.03:
             continue
-        position = np.append(middle + along * (reach - _RIM_INSET), high - 0.012)
-        found.append((position, float(direction), 2.0))
+        held = np.append(middle + along * (reach - _RIM_INSET), high - _RIM_DEPTH)
+        for shift in _RIM_SHIFTS:
+            position = held - np.append(along * shift, 0.0)
+            found.append((position, held, float(direction), 2.0 + 10.0 * shift))
     return found

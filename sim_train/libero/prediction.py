@@ -1,7 +1,7 @@
 """Where an action of the expert leads, near enough to say the next ones of a chunk without carrying it out.
 
-The controller covers three tenths of a delta in a step; the fingers' command takes eight steps; a thing between
-closed fingers moves with them. What the prediction misses, the next chunk corrects.
+The controller covers three tenths of a delta in a step; the fingers' command takes eight steps; a thing
+between closed fingers moves with them. What the prediction misses, the next chunk corrects.
 """
 
 from dataclasses import replace

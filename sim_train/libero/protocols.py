@@ -70,7 +70,7 @@ OPENVLA_OFT = Protocol(
 SIMPLE_VLA_RL = Protocol(
     name="simplevla-rl",
     step_limits=MappingProxyType(
-        {name: 512 for name in ("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90")}
+        dict.fromkeys(("libero_spatial", "libero_object", "libero_goal", "libero_10", "libero_90"), 512)
     ),
     settle_steps=10,
     settle_gripper=-1.0,

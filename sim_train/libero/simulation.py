@@ -1,4 +1,4 @@
-"""LIBERO as a `Simulation`: the wire's actions in, official initial states, the published protocol's settling.
+"""LIBERO as a `Simulation`: the wire's actions in, official initial states, a published protocol's settling.
 
 One task's environment is kept; an episode of another task makes that one's, which takes some seconds.
 """
@@ -87,10 +87,10 @@ class LiberoSimulation:
         site = data.site("gripper0_grip_site").xpos
         hand = data.body("robot0_right_hand").xquat  # w x y z
         world_from_tcp = Pose(position=site, quaternion=np.roll(hand, -1))
-        fingers = data.qpos[robot._ref_gripper_joint_pos_indexes]  # noqa: SLF001
+        fingers = data.qpos[robot._ref_gripper_joint_pos_indexes]
         return Reading(
             tcp_pose=self._base_from_world @ world_from_tcp,
-            joint_position=data.qpos[robot._ref_joint_pos_indexes].copy(),  # noqa: SLF001
+            joint_position=data.qpos[robot._ref_joint_pos_indexes].copy(),
             gripper_width=float(fingers[0] - fingers[1]),
             gripper_command=self._gripper.opening,
         )

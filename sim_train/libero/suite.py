@@ -19,8 +19,8 @@ from sim_train.simulation import Simulation
 from sim_train.suites import Suite
 
 _UNTURNED = np.array([0.0, 0.0, 0.0, 1.0])
-# Where the arm stands in LIBERO's world, in suites whose scenes are all of one kind. The others have tables of
-# several heights; what is called the base frame there is the world itself, as in the published states.
+# Where the arm stands in LIBERO's world, in suites whose scenes are all of one kind. The others have tables
+# of several heights: what is called the base frame there is the world itself, as in the published states.
 _ARM = {
     "libero_spatial": Pose(position=np.array([-0.66, 0.0, 0.912]), quaternion=_UNTURNED),
     "libero_goal": Pose(position=np.array([-0.66, 0.0, 0.912]), quaternion=_UNTURNED),

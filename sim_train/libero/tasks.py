@@ -45,13 +45,8 @@ def find_task(suite: str, task: str) -> Task:
     if task not in task_names(suite):
         last = len(task_names(suite)) - 1
         raise SceneError(f"{suite} has no task {task!r}; its tasks are 0 to {last}")
-    number = int(task)
-    if suite == ALL:
-        for suite, size in SIZES.items():  # noqa: B007, PLR1704
-            if number < size:
-                break
-            number -= size
-    return _tasks_of(suite)[number]
+    suites = SIZES if suite == ALL else (suite,)
+    return [one for name in suites for one in _tasks_of(name)][int(task)]
 
 
 @cache
