@@ -4,7 +4,6 @@ import sys
 
 import tyro
 
-from robot_bridge.scene.splits import AXES, axis_of, draw_scene
 from robot_contract.errors import (
     ContractError,
     PolicyUnavailable,
@@ -16,20 +15,7 @@ from robot_contract.errors import (
 from sim_train.demos.command import demos
 from sim_train.demos.contact_sheet import contact_sheet
 from sim_train.evaluation.command import evaluate
-
-
-def tasks(*, split: str = "", seed: int = 0, episodes: int = 3) -> None:
-    """List the put-on splits, and what a few of their scenes ask for.
-
-    Args:
-        split: Only this axis or sub-split; every axis when empty.
-        seed: First seed of the scenes shown.
-        episodes: How many scenes of each are shown.
-    """
-    for name in [split] if split else AXES:
-        print(f"{name}: {', '.join(AXES.get(name, (f'part of {axis_of(name)}',)))}")
-        for number in range(seed, seed + episodes):
-            print(f"  seed {number}: {draw_scene(name, number).instruction}")
+from sim_train.task_list import tasks
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from robot_contract.errors import DeviceFault
+from robot_contract.errors import SimulationUnavailable
 from robot_contract.pose import Vector
 from sim_train.libero.gl import settle_gl
 from sim_train.libero.protocols import Protocol
@@ -68,7 +68,7 @@ class Cell:
             self.environment.step(settling)
         falling = self.falling()
         if falling:
-            raise DeviceFault(
+            raise SimulationUnavailable(
                 f"{self.task.suite} task {self.task.number}, state {state}: {', '.join(falling)} still in the"
                 f" air after {self._protocol.settle_steps} steps of settling; MuJoCo is {mujoco.__version__},"
                 " and 3.3.7 lets everything come to rest"
@@ -113,7 +113,7 @@ class Cell:
         """As robosuite hands it over: bottom row first."""
         if not self._can_draw:
             if self._gl not in ("osmesa", "egl"):
-                raise DeviceFault(
+                raise SimulationUnavailable(
                     "LIBERO's pictures need OSMesa or EGL: apt-get install libosmesa6, or libegl1 and"
                     f" libgl1-mesa-dri, before the program starts; this process has {self._gl or 'neither'}"
                 )

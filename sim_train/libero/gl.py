@@ -8,7 +8,7 @@ import os
 import sys
 
 from robot_bridge.twin.gl_choice import why_not
-from robot_contract.errors import DeviceFault
+from robot_contract.errors import SimulationUnavailable
 
 _NAMES = ("osmesa", "egl")
 
@@ -19,7 +19,7 @@ def settle_gl() -> str:
     if "robosuite" in sys.modules:
         return os.environ.get("MUJOCO_GL", "")
     if len(wanted) > 1 or not wanted <= {*_NAMES, "disabled"}:
-        raise DeviceFault(
+        raise SimulationUnavailable(
             f"LIBERO draws with one of {', '.join(_NAMES)}, and this process has chosen"
             f" {' and '.join(sorted(wanted))} (MUJOCO_GL, PYOPENGL_PLATFORM): open it in a process of its own"
         )
