@@ -16,7 +16,7 @@ from pathlib import Path
 import simplejpeg
 
 from robot_bridge.asking import PolicyConnection, PolicyStream
-from robot_bridge.bridge import Bridge
+from robot_bridge.bridge import Bridge, Refused
 from robot_bridge.drivers.twin_cell import TwinCell, open_twin
 from robot_bridge.modes import State
 from robot_bridge.rehearsal import rehearsal_contract
@@ -119,16 +119,19 @@ class BridgedCell:
         episode = planned.episode
         if isinstance(self._connection, PolicyInProcess):
             self._connection.shown.clear()
-        trial = run_trial(
-            self._bridge,
-            self._world,
-            policy=self._policy,
-            split=episode.task,
-            seed=episode.seed,
-            time_limit=self._time_limit,
-            instruction="" if self._instruct == "named" else another(other_wordings(planned), planned),
-            longest_wait=_LONGEST_WAIT,
-        )
+        try:
+            trial = run_trial(
+                self._bridge,
+                self._world,
+                policy=self._policy,
+                split=episode.task,
+                seed=episode.seed,
+                time_limit=self._time_limit,
+                instruction="" if self._instruct == "named" else another(other_wordings(planned), planned),
+                longest_wait=_LONGEST_WAIT,
+            )
+        except Refused as error:
+            raise StudyError(f"the bridge refuses policy {self._policy!r}: {error}") from None
         outcome = outcome_of(trial, planned)
         if not outcome.succeeded and isinstance(self._connection, PolicyInProcess):
             self._films.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Greedy is not taken on trust. A decider that calls itself greedy is asked one th
 first episode, with other random numbers in between; whoever samples answers differently and is refused.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import methodcaller
@@ -93,16 +94,19 @@ class CheckpointPolicy:
 class ServedPolicy:
     """A policy behind gRPC, asked as robots ask it: one call per robot, all of them at once."""
 
-    def __init__(self, client: BlockingPolicyClient, contract: PolicyContract, *, robots: int) -> None:
+    def __init__(
+        self, client: BlockingPolicyClient, contract: PolicyContract, *, name: str, robots: int
+    ) -> None:
         self.contract = contract
         self._client = client
+        self._name = name  # as the server calls it, whatever its contract does
         self._pool = ThreadPoolExecutor(max_workers=max(1, robots), thread_name_prefix="asking")
 
     def answer(self, observations: Sequence[Observation]) -> Sequence[Vector]:
         return list(self._pool.map(self._predict, observations))
 
     def _predict(self, observation: Observation) -> Vector:
-        chunk = self._client.predict(observation)
+        chunk = self._client.predict(dataclasses.replace(observation, policy=self._name))
         if chunk.policy_digest != self.contract.policy_digest:
             raise ContractError(
                 f"the server's {self.contract.name!r} became another policy during the evaluation:"

@@ -31,7 +31,7 @@ class Journal:
         try:
             _lock(self._stream.fileno(), file)
             _drop_torn_line(file)
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8").split("\n")[:-1]
             if lines:
                 self._read(lines, settings)
             else:

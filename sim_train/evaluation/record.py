@@ -13,7 +13,7 @@ from typing import Any
 from policy_server.checkpoint import REPORT_FILE
 from policy_server.strict_json import read_json_file
 from robot_contract.errors import ContractError
-from sim_train.evaluation.settings import Settings
+from sim_train.evaluation.settings import Settings, difference
 
 OTHERS = "others"
 
@@ -24,17 +24,23 @@ def with_evaluation(
     """The report with this evaluation in it; newer figures of a split replace older ones."""
     found = dict(report.get("evaluations") or {})
     others = dict(found.pop(OTHERS, {}))
-    is_first = not found or found.get("settings") == document["settings"]
-    if is_plain and is_first:
-        found = _merged(found, document)
-    else:
-        title = settings.title()
-        others[title] = _merged(others.get(title, {}), document)
+    if is_plain:
+        if found and found["settings"]["policy_digest"] != settings.policy_digest:  # of earlier weights
+            digest = found["settings"]["policy_digest"]
+            others[f"policy {digest[:12]}"], found = found, {}
+        if not found or not difference(settings, found["settings"]):
+            return _with(report, _merged(found, document, settings), others)
+    title = settings.title()
+    others[title] = _merged(others.get(title, {}), document, settings)
+    return _with(report, found, others)
+
+
+def _with(report: Mapping[str, Any], found: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "evaluations": {**found, **({OTHERS: others} if others else {})}}
 
 
-def _merged(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    if older.get("settings") != newer["settings"]:
+def _merged(older: Mapping[str, Any], newer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    if not older or difference(settings, older["settings"]):
         return dict(newer)
     return {**newer, "splits": {**older["splits"], **newer["splits"]}}
 

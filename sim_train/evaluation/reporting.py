@@ -34,8 +34,11 @@ def run_and_report(
 ) -> dict[str, Any]:
     """Play, then say it in every form that was asked for; the figures."""
     logging.basicConfig(format="%(message)s")
-    with _progress() as progress:
-        result = run_evaluation(evaluation, progress=progress)
+    try:
+        with _progress() as progress:
+            result = run_evaluation(evaluation, progress=progress)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what has ended is kept, and the same command goes on from there")
     document = document_of(result)
     _say(f"\n{result.settings.checkpoint}: {result.settings.title()}\n\n{table(document)}\n")
     if result.voided:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from policy_server.contract_json import CONTRACT_FILE, read_contract
 from policy_server.loading import load_model
 from robot_bridge.asking import PolicyConnection
@@ -50,6 +52,8 @@ class Source:
     def open(self) -> Answering:
         if self.server:
             return self._connect()
+        if self.device == "cpu":
+            torch.set_num_threads(1)  # as simulators do: no answer depends on where they run
         return CheckpointPolicy(
             load_model(Path(self.checkpoint), device=self.device, dtype=self.dtype),
             temperature=self.temperature,
@@ -64,13 +68,14 @@ class Source:
         if tls is None and not is_loopback(self.server):
             raise StudyError(f"{self.server} is not on this machine: give --tls FOLDER with certificates")
         client = BlockingPolicyClient(self.server, tls=tls)
-        contract = client.get_contract(expected.name if expected is not None else self.checkpoint)
+        name = expected.name if expected is not None else self.checkpoint
+        contract = client.get_contract(name)
         if expected is not None and contract.policy_digest != expected.policy_digest:
             raise ContractError(
-                f"{self.server} serves another {contract.name!r} than {self.checkpoint}: policy digest"
+                f"{self.server} serves another {name!r} than {self.checkpoint}: policy digest"
                 f" {contract.policy_digest[:12]}, expected {expected.policy_digest[:12]}"
             )
-        return ServedPolicy(client, contract, robots=self.robots)
+        return ServedPolicy(client, contract, name=name, robots=self.robots)
 
 
 def bridge_connector(source: Source, execute_steps: int) -> Connect:
