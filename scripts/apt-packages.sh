@@ -1,5 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that a part of the system needs: scripts/apt-packages.sh GROUP...
+#   python       what scripts/setup.sh starts from
+#   build        make and git, for the tests
 #   twin         pictures of the digital twin (EGL)
 #   realsense    what pyrealsense2 loads
 #   simulation   pictures of ManiSkill (Vulkan on the CPU or GPU) and of LIBERO (OSMesa)
@@ -9,17 +11,19 @@ set -eu
 
 fail() { echo "apt-packages: $1" >&2; exit 1; }
 
-[ $# -gt 0 ] || fail "expected one or more of twin, realsense, simulation, browser"
+[ $# -gt 0 ] || fail "expected one or more of python, build, twin, realsense, simulation, browser"
 wanted="" newest=""
 for group in "$@"; do
     case "$group" in
+        python) wanted="$wanted python3 python3-venv ca-certificates" ;;
+        build) wanted="$wanted make git" ;;
         twin) wanted="$wanted libegl1 libgl1 libgl1-mesa-dri" ;;
         realsense) wanted="$wanted libusb-1.0-0" ;;
         simulation)
             wanted="$wanted libegl1 libgl1 libgl1-mesa-dri libosmesa6 libglib2.0-0"
             newest="mesa-vulkan-drivers libvulkan1" ;;
         browser) wanted="$wanted chromium" ;;
-        *) fail "no group '$group'; accepted are twin, realsense, simulation, browser" ;;
+        *) fail "no group '$group'; accepted are python, build, twin, realsense, simulation, browser" ;;
     esac
 done
 

@@ -26,8 +26,9 @@ python=$(find_python)
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no venv module; on Debian 12 or Ubuntu 24.04: apt-get install -y python3-venv"
 
-missing=""
-for library in libEGL.so.1 libGL.so.1; do
+missing="" drawn="libEGL.so.1 libGL.so.1"
+case ",$extras," in *,twin,* | *,train,* | *,libero,*) ;; *) drawn="" ;; esac
+for library in $drawn; do
     ldconfig -p 2>/dev/null | grep -q "$library" || /sbin/ldconfig -p 2>/dev/null | grep -q "$library" || missing="$missing $library"
 done
 [ -z "$missing" ] ||

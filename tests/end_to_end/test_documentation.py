@@ -26,6 +26,8 @@ ELSEWHERE = {
     "colcon": "tests/ros/test_colcon_build.py",
     "ros2": "a machine with ROS 2",
     "git": "a bare machine",
+    "docker": "tests/unit/test_container_files.py",
+    "mkdir": "a shell",
     "cd": "a shell",
     "pip": "scripts/setup.sh",
     "python": "checked below",
