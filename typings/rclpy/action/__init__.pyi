@@ -1,0 +1,9 @@
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.task import Future
+
+class ActionClient:
+    def __init__(self, node: Node, action_type: type[Any], action_name: str) -> None: ...
+    def server_is_ready(self) -> bool: ...
+    def send_goal_async(self, goal: Any) -> Future: ...

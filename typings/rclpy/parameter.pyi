@@ -1,0 +1,6 @@
+from typing import Any
+
+class Parameter:
+    name: str
+    @property
+    def value(self) -> Any: ...

@@ -1,0 +1,6 @@
+class Trigger:
+    class Request: ...
+
+    class Response:
+        success: bool
+        message: str
