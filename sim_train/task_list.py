@@ -1,5 +1,7 @@
 """`sim-train tasks`: everything that a policy can be trained and evaluated on."""
 
+import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from robot_bridge.scene.splits import AXES, axis_of, draw_scene
@@ -20,23 +22,21 @@ def tasks(*, suite: str = "", split: str = "", seed: int = 0, episodes: int = 3)
     if suite and suite not in suites:
         raise SceneError(f"no suite is named {suite!r}; {nearest_name(suite, suites)}")
     for name in [suite] if suite else ["put-on"] if split else suites:
-        if name == "put-on":
-            _list_put_on(split, range(seed, seed + episodes))
-        else:
-            _list_libero(name)
+        lines = _put_on(split, range(seed, seed + episodes)) if name == "put-on" else _libero(name)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def _list_put_on(split: str, seeds: range) -> None:
+def _put_on(split: str, seeds: range) -> Iterator[str]:
     for name in [split] if split else AXES:
-        print(f"put-on {name}: {', '.join(AXES.get(name, (f'part of {axis_of(name)}',)))}")
+        yield f"put-on {name}: {', '.join(AXES.get(name, (f'part of {axis_of(name)}',)))}"
         for number in seeds:
-            print(f"  seed {number}: {draw_scene(name, number).instruction}")
+            yield f"  seed {number}: {draw_scene(name, number).instruction}"
 
 
-def _list_libero(suite: str) -> None:
+def _libero(suite: str) -> Iterator[str]:
     if find_spec("libero") is None:
-        print(f"{suite}: {SIZES[suite]} tasks, to be listed where the extra `libero` is installed")
+        yield f"{suite}: {SIZES[suite]} tasks, which are listed where the extra `libero` is installed"
         return
-    print(f"{suite}:")
+    yield f"{suite}:"
     for number in range(SIZES[suite]):
-        print(f"  {number}: {find_task(suite, str(number)).instruction}")
+        yield f"  {number}: {find_task(suite, str(number)).instruction}"
