@@ -40,12 +40,12 @@ def suite_named(name: str) -> Suite:
     """The suite of this name; nothing of its simulator is imported yet."""
     from sim_train.libero.suite import libero_suite
     from sim_train.libero.tasks import SUITES as LIBERO_SUITES
-    from sim_train.put_on.suite import put_on_suite
+    from sim_train.put_on.suite import SETTINGS, put_on_suite
     from sim_train.stand_in import STAND_IN
 
     suites: dict[str, Callable[[], Suite]] = {
-        "put-on": put_on_suite,
-        "put-on-wrist": lambda: put_on_suite(wrist_camera=True),
+        **{setting: partial(put_on_suite, setting) for setting in SETTINGS},
+        "put-on-wrist": partial(put_on_suite, wrist_camera=True),
         "stand-in": lambda: STAND_IN,
         **{name: partial(libero_suite, name) for name in LIBERO_SUITES},
     }

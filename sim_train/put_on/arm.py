@@ -28,10 +28,11 @@ class RampedGripper(PDJointPosMimicController):
     """Fingers that go to the wanted width at the Franka Hand's pace, not at once."""
 
     config: "RampedGripperConfig"
+    finger_speed = 0.05  # [m/s] of each finger
 
     def set_action(self, action: torch.Tensor) -> None:
         wanted = self._preprocess_action(action)
-        reach = self.config.finger_speed / self._control_freq
+        reach = self.finger_speed / self._control_freq
         now = self._target_qpos[:, self.control_joint_indices]
         self._target_qpos[:, self.control_joint_indices] = now + torch.clamp(wanted - now, -reach, reach)
         self._target_qpos[:, self.mimic_joint_indices] = self._target_qpos[
@@ -42,7 +43,6 @@ class RampedGripper(PDJointPosMimicController):
 
 @dataclass
 class RampedGripperConfig(PDJointPosMimicControllerConfig):
-    finger_speed: float = 0.05  # [m/s] of each finger
     controller_cls = RampedGripper
 
 
@@ -77,6 +77,18 @@ class PutOnPanda(Panda):
             mimic={"panda_finger_joint2": {"joint": "panda_finger_joint1"}},
         )
         return {"put_on": {"arm": arm, "gripper": gripper}}
+
+    def behave(self, *, stiffness: float, damping: float, finger_speed: float) -> None:
+        """Follow commands more or less closely: factors of the arm's own, and the fingers' speed [m/s]."""
+        arm, gripper = (self.controller.controllers[name] for name in ("arm", "gripper"))
+        for joint in arm.joints:
+            joint.set_drive_properties(
+                stiffness * self.arm_stiffness,
+                damping * self.arm_damping,
+                force_limit=self.arm_force_limit,
+                mode="force",
+            )
+        gripper.finger_speed = finger_speed
 
 
 @register_agent()

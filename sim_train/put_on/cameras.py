@@ -1,12 +1,14 @@
 """Where the cameras of the put-on tasks are: the twin's, a calibration's or a rig's, in SAPIEN's terms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import sapien
 
+from robot_bridge.rig import Rig
 from robot_bridge.twin.settings import CameraSettings, TwinSettings
+from robot_contract.errors import RigError
 from robot_contract.pose import Pose, matrix_from_quaternion, quaternion_from_matrix
 
 # SAPIEN's camera looks along x with y to the left; an optical frame along z with x to the right.
@@ -28,9 +30,28 @@ def default_cameras(*, crop: float = 1.0, size: int = 192) -> dict[str, PutOnCam
     return {name: middle_square(camera, crop=crop, size=size) for name, camera in settings.items()}
 
 
+def rig_cameras(rig: Rig, *, crop: float, size: int) -> dict[str, PutOnCamera]:
+    """A rig's cameras where they were calibrated; one without a calibration stands where the twin's does."""
+    settings = TwinSettings().cameras
+    placed: dict[str, PutOnCamera] = {}
+    for camera in rig.cameras:
+        if camera.calibration is None and camera.name not in settings:
+            raise RigError(
+                f"{rig.file.name}: camera {camera.name} has no calibration, so nobody knows where it is"
+            )
+        known = settings.get(camera.name, settings["external"])
+        known = replace(known, vertical_field_of_view=camera.vertical_field_of_view)
+        calibrated = known if camera.calibration is None else known.calibrated(camera.calibration)
+        placed[camera.name] = middle_square(calibrated, crop=crop, size=size)
+    return placed
+
+
 def middle_square(camera: CameraSettings, *, crop: float, size: int) -> PutOnCamera:
     """What a contract's cut shows of this camera, drawn `size` pixels wide and high."""
-    half = np.tan(0.5 * camera.vertical_field_of_view) * crop
+    if camera.measured_intrinsics is None:
+        half = np.tan(0.5 * camera.vertical_field_of_view) * crop
+    else:
+        half = 0.5 * camera.height / camera.measured_intrinsics[1] * crop
     return PutOnCamera(
         mount=camera.mount,
         mount_from_camera=camera.mount_from_camera,

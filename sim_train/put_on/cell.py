@@ -57,11 +57,15 @@ def build_table(scene: ManiSkillScene, texture: str) -> Actor:
     return builder.build_kinematic(name="table")
 
 
-def build_thing(scene: ManiSkillScene, thing: Thing, placement: Placement) -> Actor:
+def build_thing(
+    scene: ManiSkillScene, thing: Thing, placement: Placement, *, friction: float, mass: float
+) -> Actor:
+    """`friction` and `mass` are factors of the catalogue's."""
     builder = scene.create_actor_builder()
     felt = [part for part in thing.parts if part.touchable]
-    density = thing.mass / sum(part.volume for part in felt)
-    surface = PhysxMaterial(thing.friction, thing.friction, 0.0)
+    density = mass * thing.mass / sum(part.volume for part in felt)
+    grip = friction * thing.friction
+    surface = PhysxMaterial(grip, grip, 0.0)
     for part in felt:
         _add_collision(builder, part, surface, density)
     builder._procedural_shapes.extend(part_shapes(thing.parts))

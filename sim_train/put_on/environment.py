@@ -28,6 +28,8 @@ from robot_contract.pose import Pose
 from sim_train.put_on.arm import PutOnPanda, PutOnPandaPlain, gripper_action
 from sim_train.put_on.cameras import PutOnCamera, default_cameras, sapien_camera_pose
 from sim_train.put_on.cell import add_light, build_table, build_thing, pose_of
+from sim_train.put_on.conditions import Spread, draw_conditions
+from sim_train.put_on.past import Past
 from sim_train.put_on.pictures import Drawn
 from sim_train.put_on.shader import quick_shader
 from sim_train.put_on.truth import owners_of, pose_from, touching
@@ -47,11 +49,13 @@ class PutOnEnv(BaseEnv):
         self,
         *args: Any,
         split: str = "train",
+        conditions: Spread | None = None,
         look: Look = "fast",
         cameras: dict[str, PutOnCamera] | None = None,
         **kwargs: Any,
     ) -> None:
         self.split = split
+        self.spread = Spread() if conditions is None else conditions
         self.look: Look = look
         self.put_on_cameras = default_cameras() if cameras is None else cameras
         robot = PutOnPandaPlain.uid if look == "fast" else PutOnPanda.uid
@@ -79,9 +83,9 @@ class PutOnEnv(BaseEnv):
         configs: list[CameraConfig] = []
         for name, camera in self.put_on_cameras.items():
             pose = camera.mount_from_camera
-            if name in offsets:
-                offset = offsets[name]
-                pose = pose @ Pose.from_rotation_vector(offset.translation, offset.rotation)
+            for offset in (offsets.get(name), self.conditions.camera):
+                if offset is not None:
+                    pose = pose @ Pose.from_rotation_vector(offset.translation, offset.rotation)
             mount = None if camera.mount == "base" else self.agent.robot.links_map["panda_link8"]
             shader = {"shader_config": quick_shader()} if self.look == "fast" else {"shader_pack": "minimal"}
             configs.append(
@@ -90,7 +94,7 @@ class PutOnEnv(BaseEnv):
                     pose=sapien_camera_pose(pose),
                     width=camera.width,
                     height=camera.height,
-                    fov=camera.vertical_field_of_view,
+                    fov=camera.vertical_field_of_view * self.conditions.field_of_view,
                     near=0.02,
                     far=6.0,
                     mount=mount,
@@ -100,17 +104,19 @@ class PutOnEnv(BaseEnv):
         return configs
 
     def _load_agent(self, options: dict[str, Any]) -> None:
+        self.put_on_scene: Scene = options.get("scene") or draw_scene(self.split, int(self._episode_seed[0]))
+        self.conditions = draw_conditions(self.spread, self.put_on_scene.seed)
         super()._load_agent(options, sapien.Pose())
 
     def _load_scene(self, options: dict[str, Any]) -> None:
-        given = options.get("scene")
-        self.put_on_scene: Scene = given or draw_scene(self.split, int(self._episode_seed[0]))
-        known = catalogue()
-        scene = self.put_on_scene
+        known, scene, now = catalogue(), self.put_on_scene, self.conditions
         self._table = build_table(self.scene, scene.table_texture)
+        things = [(known.receptacle(p.name), p) for p in scene.receptacles]
+        things += [(known.object(p.name), p) for p in scene.objects]
         self._things = {
-            p.name: build_thing(self.scene, known.receptacle(p.name), p) for p in scene.receptacles
-        } | {p.name: build_thing(self.scene, known.object(p.name), p) for p in scene.objects}
+            p.name: build_thing(self.scene, thing, p, friction=now.friction, mass=now.mass)
+            for thing, p in things
+        }
 
     def _load_lighting(self, options: dict[str, Any]) -> None:
         add_light(self.scene, self.put_on_scene.light)
@@ -125,9 +131,16 @@ class PutOnEnv(BaseEnv):
         self.agent.reset(np.array([*joints, 0.04, 0.04], dtype=np.float32))
         for placement in (*scene.objects, *scene.receptacles):
             self._things[placement.name].set_pose(pose_of(placement))
+        self.agent.behave(
+            stiffness=self.conditions.stiffness,
+            damping=self.conditions.damping,
+            finger_speed=self.conditions.finger_speed,
+        )
         self.progress = Progress()
         self._moved = scene.move is None
         self._control_steps = 0
+        bodies = [thing._objs[0] for thing in self._things.values()]
+        self._past = Past(self.agent.robot._objs[0], bodies)
         self._settle()
 
     def _settle(self) -> None:
@@ -137,6 +150,10 @@ class PutOnEnv(BaseEnv):
         for _ in range(int(0.15 * PHYSICS_RATE_HZ)):
             self.agent.before_simulation_step()
             self.scene.step()
+
+    def _after_simulation_step(self) -> None:
+        if self.conditions.camera_age > 0.0:
+            self._past.remember(1.0 / PHYSICS_RATE_HZ)
 
     def _after_control_step(self) -> None:
         scene, move = self.put_on_scene, self.put_on_scene.move
@@ -178,7 +195,11 @@ class PutOnEnv(BaseEnv):
         )
 
     def draw(self) -> dict[str, Drawn]:
-        """Pictures of now; where the things are only if the scene's disturbance needs it."""
+        """Pictures, as old as the conditions say; where the things are only if a disturbance needs it."""
+        with self._past.shown(self.conditions.camera_age):
+            return self._draw_now()
+
+    def _draw_now(self) -> dict[str, Drawn]:
         masks = self.put_on_scene.dynamic_texture is not None
         self.scene.update_render()
         drawn: dict[str, Drawn] = {}

@@ -20,6 +20,7 @@ from robot_bridge.scene.wording import SEEN_TEMPLATES, instruction
 from robot_contract.pose import Vector
 from sim_train.put_on.arm import environment_action
 from sim_train.put_on.cameras import PutOnCamera
+from sim_train.put_on.conditions import Spread
 from sim_train.put_on.environment import Look, PutOnEnv
 from sim_train.put_on.marks import in_picture, marks_of
 from sim_train.put_on.pictures import Sensor
@@ -27,15 +28,34 @@ from sim_train.put_on.reward import Worth
 from sim_train.put_on.suite import GRIPPER
 from sim_train.simulation import Episode, Picture, Reading, Report
 
+_STAND = np.zeros(7)
 _DWELL = 0.2  # [s] between two changes of the gripper's command, as in the rigs
 
 
 class PutOnSimulation:
-    def __init__(self, cameras: dict[str, PutOnCamera], *, size: int, look: Look = "fast") -> None:
+    def __init__(
+        self,
+        cameras: dict[str, PutOnCamera],
+        *,
+        size: int,
+        look: Look = "fast",
+        conditions: Spread | None = None,
+        episode_steps: int = EPISODE_STEPS,
+        rate_hz: float = CONTROL_RATE_HZ,
+    ) -> None:
         torch.set_num_threads(1)
         self._cameras = cameras
         self._size = size
-        self._env = PutOnEnv(obs_mode="none", reward_mode="none", look=look, cameras=cameras)
+        self._episode_steps = episode_steps
+        self._rate_hz = rate_hz
+        self._env = PutOnEnv(
+            obs_mode="none",
+            reward_mode="none",
+            look=look,
+            cameras=cameras,
+            conditions=conditions,
+            sim_config={"control_freq": int(rate_hz)},
+        )
         # ManiSkill collects garbage at every reset; what the libraries hold for good need not be searched.
         gc.freeze()
 
@@ -47,6 +67,7 @@ class PutOnSimulation:
         self._gripper = gripper_at_start(1.0)
         self._steps = 0
         self._worth = Worth()
+        self._was_asked = False
 
     @property
     def instruction(self) -> str:
@@ -54,14 +75,17 @@ class PutOnSimulation:
 
     def step(self, actions: Vector) -> Report:
         rewards: list[float] = []
+        if self._was_asked:  # the answer takes its time; the arm stands on its last target until it comes
+            for _ in range(self._env.conditions.delay_steps):
+                self._carry_out(_STAND)
+        self._was_asked = False
         for action in actions:
             if self._is_over():
                 break
             self._gripper = next_gripper_command(
-                float(action[6]), self._gripper, GRIPPER, now=self._steps / CONTROL_RATE_HZ, dwell=_DWELL
+                float(action[6]), self._gripper, GRIPPER, now=self._steps / self._rate_hz, dwell=_DWELL
             )
-            wanted = environment_action(action, self._gripper.opening)
-            self._env.step(torch.tensor(wanted[None], dtype=torch.float32))
+            self._carry_out(action)
             self._steps += 1
             truth = self._env.truth()
             before = self._worth.value
@@ -83,13 +107,18 @@ class PutOnSimulation:
             },
         )
 
+    def _carry_out(self, action: Vector) -> None:
+        wanted = environment_action(action, self._gripper.opening)
+        self._env.step(torch.tensor(wanted[None], dtype=torch.float32))
+
     def _has_succeeded(self) -> bool:
         return self._env.progress.succeeded_at is not None
 
     def _is_over(self) -> bool:
-        return self._has_succeeded() or self._steps >= EPISODE_STEPS
+        return self._has_succeeded() or self._steps >= self._episode_steps
 
     def look(self) -> Mapping[str, Picture]:
+        self._was_asked = True
         return self._sensor.expose(self._env.draw(), size=self._size)
 
     def read(self) -> Reading:

@@ -1,16 +1,20 @@
 """Put-on's suite: what a policy of it sees and does, and how its simulator is opened."""
 
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from policy_server.preprocessing import OPENVLA_PROMPT
+from robot_bridge.rig_file import load_rig
 from robot_bridge.scene.protocol import CONTROL_RATE_HZ, EPISODE_STEPS, MAX_ROTATION, MAX_TRANSLATION
 from robot_bridge.scene.splits import split_names
 from robot_bridge.twin.settings import TwinSettings
 from robot_bridge.twin.truth import FLANGE_FROM_TCP
 from robot_contract.policy_contract import CameraContract, GripperContract, Mount
 from robot_contract.pose import Pose
+from sim_train.put_on.conditions import Preset
 from sim_train.simulation import Simulation
 from sim_train.suites import Suite
 
@@ -33,25 +37,59 @@ def _camera(name: str, mount: Mount) -> CameraContract:
     )
 
 
-def _open(cameras: tuple[str, ...]) -> Simulation:
-    from sim_train.put_on.cameras import default_cameras
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How put-on is played: how fast, for how long, and in which conditions."""
+
+    rate_hz: float = CONTROL_RATE_HZ
+    episode_steps: int = EPISODE_STEPS
+    conditions: Preset = "plain"
+
+
+SETTINGS = {
+    "put-on": Setting(),
+    "put-on-sim2real": Setting(conditions="sim2real"),
+    "put-on-rl4vla": Setting(rate_hz=5.0, episode_steps=80),  # as the benchmark was published
+}
+
+
+def _open(cameras: tuple[str, ...], setting: Setting, rig: Path | None) -> Simulation:
+    from sim_train.put_on.cameras import default_cameras, rig_cameras
+    from sim_train.put_on.conditions import SPREADS, sized_by
     from sim_train.put_on.simulation import PutOnSimulation
 
+    spread = SPREADS[setting.conditions]
     drawn = default_cameras(crop=CUT, size=DRAWN)
-    return PutOnSimulation({name: drawn[name] for name in cameras}, size=SIZE)
+    if rig is not None:
+        loaded = load_rig(rig)
+        drawn = rig_cameras(loaded, crop=CUT, size=DRAWN)
+        if setting.conditions != "plain":
+            for camera in loaded.cameras:
+                spread = sized_by(spread, camera.calibration) if camera.calibration else spread
+    return PutOnSimulation(
+        {name: drawn[name] for name in cameras},
+        size=SIZE,
+        conditions=spread,
+        episode_steps=setting.episode_steps,
+        rate_hz=setting.rate_hz,
+    )
 
 
-def put_on_suite(*, wrist_camera: bool = False) -> Suite:
-    """One external camera, as the tiny policy has it; the wrist's costs as much again."""
+def put_on_suite(name: str = "put-on", *, wrist_camera: bool = False, rig: Path | None = None) -> Suite:
+    """One external camera, as the tiny policy has it; the wrist's costs as much again.
+
+    With a rig file the cameras stand where its calibrations say.
+    """
+    setting = SETTINGS[name]
     cameras = (_camera("external", "external"), *([_camera("wrist", "wrist")] if wrist_camera else []))
     names = tuple(camera.name for camera in cameras)
     return Suite(
-        name="put-on",
+        name=f"{name}-wrist" if wrist_camera else name,
         tasks=split_names(),
         reference="commanded_chain",
         frame="base",
-        step_period=1.0 / CONTROL_RATE_HZ,
-        episode_steps=EPISODE_STEPS,
+        step_period=1.0 / setting.rate_hz,
+        episode_steps=setting.episode_steps,
         max_translation_per_step=MAX_TRANSLATION,
         max_rotation_per_step=MAX_ROTATION,
         chunk_length=8,
@@ -64,5 +102,5 @@ def put_on_suite(*, wrist_camera: bool = False) -> Suite:
             position=np.array([0.5, 0.0, 0.0]), quaternion=np.array([1.0, 0.0, 0.0, 0.0])
         ),
         prompt_template=OPENVLA_PROMPT,
-        open_simulation=partial(_open, names),  # goes to other processes
+        open_simulation=partial(_open, names, setting, rig),  # goes to other processes
     )
