@@ -15,13 +15,20 @@ from robot_contract.errors import (
 from sim_train.demos.command import demos
 from sim_train.demos.contact_sheet import contact_sheet
 from sim_train.evaluation.command import evaluate
+from sim_train.sft.command import sft
 from sim_train.task_list import tasks
 
 
 def main() -> None:
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"tasks": tasks, "demos": demos, "contact-sheet": contact_sheet, "evaluate": evaluate},
+            {
+                "tasks": tasks,
+                "demos": demos,
+                "contact-sheet": contact_sheet,
+                "evaluate": evaluate,
+                "sft": sft,
+            },
             prog="sim-train",
             description=__doc__,
         )
