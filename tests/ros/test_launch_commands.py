@@ -3,51 +3,24 @@
 `ros2 launch` itself is on no package index (docs/launch.md); what it would start is what is started here.
 """
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from workspace import COLCON, clean_environment
 
 from robot_bridge import launch_arguments
 from robot_bridge.launch_arguments import FRANKA, MOCK, Argument
-from robot_bridge.system import RosNode, parameter_file_text, ros_command
+from robot_bridge.system import PACKAGE, RosNode, parameter_file_text, ros_command
 from robot_contract.health import grpc_problem
 
-ROOT = Path(__file__).parents[2]
-COLCON = ROOT / ".envs" / "ros" / "bin" / "colcon"
 START_SECONDS = 120.0
 
 pytestmark = pytest.mark.skipif(not COLCON.exists(), reason="no .envs/ros; scripts/ros-env.sh makes it")
-
-
-@pytest.fixture(scope="module")
-def executables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """lib/robot_bridge of this tree, as colcon installs it beside rclpy."""
-    workspace = tmp_path_factory.mktemp("workspace")
-    source = workspace / "src"
-    source.mkdir()
-    for name in ("setup.cfg", "setup.py", "pyproject.toml", "package.xml", "README.md", "LICENSE"):
-        shutil.copy2(ROOT / name, source / name)
-    packages = ("robot_contract", "robot_bridge", "policy_server", "operator_console", "sim_train")
-    for name in (*packages, "calibration", "launch", "resource"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run(
-        [COLCON, "--log-base", workspace / "log", "build"],
-        cwd=workspace,
-        env={"PATH": f"{COLCON.parent}:/usr/bin:/bin", "HOME": str(workspace)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workspace / "install" / "robot_bridge" / "lib" / "robot_bridge"
 
 
 @pytest.fixture
@@ -70,24 +43,17 @@ def node_of(kind: str, arguments: tuple[Argument, ...], **given: str) -> RosNode
 class Launched:
     """A node as `ros2 launch` starts it, and its end."""
 
-    def __init__(self, node: RosNode, executables: Path, folder: Path) -> None:
+    def __init__(self, node: RosNode, installed: Mapping[str, str], folder: Path) -> None:
+        prefix = Path(installed["AMENT_PREFIX_PATH"].split(":")[0])
+        executable = prefix / "lib" / PACKAGE / node.executable
         parameters = folder / "parameters.yaml"
         parameters.write_text(parameter_file_text(node))
-        packages = next((executables.parents[1] / "lib").glob("python3.*/site-packages"))
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                ros_command(node, executables / node.executable, parameters),
+                ros_command(node, executable, parameters),
                 cwd=folder,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(folder),
-                    "PYTHONPATH": str(packages),
-                    "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-                    "ROS_DOMAIN_ID": "83",
-                    "OMP_NUM_THREADS": "1",
-                    **node.environment,
-                },
+                env={**clean_environment(**installed), **node.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -116,17 +82,17 @@ def launched() -> Iterator[list[Launched]]:
 
 
 def test_the_mock_launch_s_node_serves_operators_and_ends_by_sigint(
-    executables: Path, address: str, tmp_path: Path, launched: list[Launched]
+    installed: Mapping[str, str], address: str, tmp_path: Path, launched: list[Launched]
 ) -> None:
     node = node_of("mock", MOCK, operator_address=address, record="false", namespace="left")
-    launched.append(Launched(node, executables, tmp_path))
+    launched.append(Launched(node, installed, tmp_path))
     launched[0].wait_until_healthy(address)
     assert launched[0].end() == 0, launched[0].log.read_text()
     assert grpc_problem(address)
 
 
 def test_the_franka_launch_rehearses_its_rig_without_hardware(
-    executables: Path, address: str, tmp_path: Path, launched: list[Launched]
+    installed: Mapping[str, str], address: str, tmp_path: Path, launched: list[Launched]
 ) -> None:
     node = node_of(
         "franka",
@@ -139,7 +105,7 @@ def test_the_franka_launch_rehearses_its_rig_without_hardware(
         record="false",
         arm_prefix="left_",
     )
-    launched.append(Launched(node, executables, tmp_path))
+    launched.append(Launched(node, installed, tmp_path))
     launched[0].wait_until_healthy(address)
     assert launched[0].end() == 0, launched[0].log.read_text()
 
@@ -152,7 +118,7 @@ def test_the_franka_launch_rehearses_its_rig_without_hardware(
     ],
 )
 def test_nothing_looser_than_the_rig_gets_through_the_launch(
-    executables: Path,
+    installed: Mapping[str, str],
     address: str,
     tmp_path: Path,
     launched: list[Launched],
@@ -160,6 +126,6 @@ def test_nothing_looser_than_the_rig_gets_through_the_launch(
     words: str,
 ) -> None:
     node = node_of("franka", FRANKA, use_mock="true", operator_address=address, **given)
-    launched.append(Launched(node, executables, tmp_path))
+    launched.append(Launched(node, installed, tmp_path))
     assert launched[0].process.wait(START_SECONDS) != 0
     assert words in launched[0].log.read_text()
