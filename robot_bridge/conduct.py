@@ -1,7 +1,7 @@
 """What the bridge is doing and why: it obeys the operator, heeds the key, and ends what has to end.
 
-The modes table decides what an event means; here stands what belongs to entering and leaving RUNNING, and
-what a missing picture, a missing chunk or a verdict does to the mode. Used by the control thread alone.
+The modes table decides what an event means, `TrialCourse` keeps the trial; here stands what belongs to
+entering and leaving RUNNING, and what a missing picture, a missing chunk or a verdict does to the mode.
 """
 
 import logging
@@ -16,13 +16,14 @@ from robot_bridge.modes import Event, Modes, State, after, refusal
 from robot_bridge.open_devices import Devices
 from robot_bridge.policy_drive import PolicyDrive, Proposal, sent_by
 from robot_bridge.pressing import Pressing
-from robot_bridge.records import EventRecord, Recorder, TrialEnds
+from robot_bridge.records import EventRecord, Recorder
 from robot_bridge.rig import Rig
 from robot_bridge.safety import Memory, Verdict
 from robot_bridge.sensing import Sensed, Senses
-from robot_bridge.trial import Trial, trial_begins
+from robot_bridge.trial import Trial
+from robot_bridge.trial_course import TrialCourse
 from robot_bridge.watchdogs import camera_problems, policy_cameras, tick_problem
-from robot_contract.errors import DeviceFault, SceneError
+from robot_contract.errors import DeviceFault
 from robot_contract.pose import Vector, read_only
 
 _log = logging.getLogger(__name__)
@@ -45,15 +46,12 @@ class Conduct:
     ) -> None:
         self.hold_to_run = HoldToRun()
         self.modes = Modes()
-        self.trial: Trial | None = None
-        self.policy: PolicyDrive | None = None
+        self._course = TrialCourse(rig, devices.world, hand, answers, recorder, name=name)
         self._rig = rig
         self._devices = devices
         self._senses = senses
         self._hand = hand
-        self._answers = answers
         self._recorder = recorder
-        self._name = name
         self._dry_run = dry_run
         self._goal: Vector | None = None  # of a motion to a pose, until it is reached or given up
         self._move: JointMove | None = None
@@ -64,6 +62,14 @@ class Conduct:
         self._cleared_at = float("-inf")
         self._to_answer: list[tuple[Future[str], str]] = []
         self._standing_fault = ""  # what a device reports since earlier ticks
+
+    @property
+    def trial(self) -> Trial | None:
+        return self._course.trial
+
+    @property
+    def policy(self) -> PolicyDrive | None:
+        return self._course.policy
 
     @property
     def is_running(self) -> bool:
@@ -149,11 +155,7 @@ class Conduct:
         self._to_answer.clear()
 
     def _not_ready(self, command: Command) -> str:
-        if command.event != "start" or self._goal is not None:
-            return ""
-        if self.trial is None:
-            return "no trial is prepared"
-        return "this trial has ended; prepare the next one" if self.trial.has_ended else ""
+        return self._course.refusal() if command.event == "start" and self._goal is None else ""
 
     def _recover(self, now: float) -> str:
         try:
@@ -166,22 +168,14 @@ class Conduct:
     def _prepare(self, trial: Trial, now: float) -> str:
         if self.modes.state not in (State.IDLE, State.ARMED) or not self._is_at_rest:
             return f"a trial is prepared in IDLE or ARMED with the arm at rest; the mode is {self.modes.mode}"
-        self._end_trial("another trial was prepared", now)
+        self._course.end("another trial was prepared", now)
+        problem = self._course.stage(trial)
+        if problem:
+            return problem
         if trial.setup.scene is not None:
-            world = self._devices.world
-            if world is None:
-                return "this rig has no simulated scene; prepare the trial without one"
-            try:
-                staged = world.stage(trial.setup.scene)
-            except SceneError as error:
-                return str(error)
-            trial.instruction = trial.instruction or staged.instruction
-            trial.scene = staged.document
             self._senses.forget_pictures()
             self.event("disarm", "the scene was built anew", now)
-        self.trial = trial
-        self.policy = PolicyDrive(self._rig, trial, self._answers, self._recorder, self._name)
-        self._answers.prepare(trial.contract)
+        self._course.take(trial)
         return ""
 
     def event(self, event: Event, why: str, now: float) -> None:
@@ -191,12 +185,12 @@ class Conduct:
         if self.modes is before:
             return
         state = self.modes.state
-        if before.state is State.RUNNING and self.policy is not None:
-            self.policy.interrupt(now)
+        if before.state is State.RUNNING:
+            self._course.interrupt(now)
         if state in (State.IDLE, State.ARMED, State.FAULT):
             self._goal = self._move = None
             if before.state not in (State.IDLE, State.ARMED):
-                self._end_trial(why, now)
+                self._course.end(why, now)
         if state is State.FAULT and before.state is not State.FAULT:
             _log.error("FAULT: %s", why)
         self._hold_since = None
@@ -209,35 +203,8 @@ class Conduct:
     def _set_out(self, now: float) -> None:
         if self._goal is not None:
             self._move = plan_joint_move(self._posture, self._goal, self._rig.limits, now=now)
-        elif self.trial is not None and self.policy is not None:
-            self.policy.resume(now)
-            if not self.trial.has_begun:
-                self._begin(self.trial, now)
-
-    def _begin(self, trial: Trial, now: float) -> None:
-        trial.has_begun = True
-        self._recorder.write(trial_begins(trial, self._rig, now))
-        if self._devices.world is not None:
-            self._devices.world.begin_episode()
-        try:
-            self._hand.begin_trial(trial.contract.gripper, now)
-        except DeviceFault as error:
-            self.event("fault", str(error), now)
-
-    def _end_trial(self, why: str, now: float) -> None:
-        trial = self.trial
-        if trial is not None and trial.has_begun and not trial.has_ended:
-            trial.has_ended = True
-            truth = self._devices.world.truth() if self._devices.world is not None else None
-            self._recorder.write(
-                TrialEnds(
-                    at=now,
-                    why=why,
-                    verdict_counts=dict(trial.verdict_counts),
-                    success=truth.success if truth is not None else None,
-                    stage=truth.stage if truth is not None else "",
-                )
-            )
+        elif problem := self._course.set_out(now):
+            self.event("fault", problem, now)
 
     def watch(self, sensed: Sensed, missed_in_a_row: int, now: float) -> str:
         """What is missing in this tick; what may not be missing at all ends RUNNING at once."""
@@ -274,27 +241,22 @@ class Conduct:
             # In IDLE nothing is proposed; what a device reports there is noted when it begins.
             if self.modes.state not in (State.FAULT, State.IDLE):
                 self.event("fault", why, now)
-        elif not self.is_running:
             return
-        elif verdict.kind == "HOLD":
-            self._count(verdict)
+        if not self.is_running:
+            return
+        if self._move is None:
+            self._course.count(verdict)
+        if verdict.kind == "HOLD":
             self._hold(why, now)
         else:
-            self._count(verdict)
             self._hold_since = None
             self._mind_pressing(verdict, why, now)
             self._mind_the_end(memory, now)
 
-    def _count(self, verdict: Verdict) -> None:
-        if self.trial is not None and self._move is None:
-            self.trial.elapsed += self._rig.tick_period
-            self.trial.verdict_counts[verdict.kind] += 1
-
     def _hold(self, why: str, now: float) -> None:
         """A HOLD drops what was planned; the next chunk starts from where the arm stands then."""
         self._hold_since = now if self._hold_since is None else self._hold_since
-        if self.policy is not None:
-            self.policy.interrupt(now)
+        self._course.interrupt(now)
         if not now - self._hold_since <= self._rig.watchdogs.longest_hold:
             self.event("watchdog", why, now)
 
@@ -307,12 +269,12 @@ class Conduct:
             self.event("fault", f"pressed against a limit for more than {longest:g} s: {why}", now)
 
     def _mind_the_end(self, memory: Memory, now: float) -> None:
-        trial, move = self.trial, self._move
+        move = self._move
         if move is not None:
             if now >= move.ends_at and memory.is_at_rest():
                 self.event("finished", move.outcome(memory.sent.flange_pose), now)
-        elif trial is not None and not trial.elapsed < trial.setup.time_limit:
-            self.event("finished", f"the time limit of {trial.setup.time_limit:g} s is reached", now)
+        elif sentence := self._course.time_is_up():
+            self.event("finished", sentence, now)
 
 
 def in_words(verdict: Verdict) -> str:
