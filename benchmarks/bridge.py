@@ -1,130 +1,40 @@
-"""How quick and how strict the bridge is: filter, tick, time to hold per fault, time to stop.
+"""How quick and how strict the bridge is: filter, tick, time to hold per fault, time and way to stop.
 
 python benchmarks/bridge.py [--quick] [--json FILE]
 
 filter_*           `filter_action` alone, over the ticks of a trial on the mock rig; processor time
-tick_*             a whole tick on the mock rig, all threads of the bridge running; time on the wall
+tick_*             a whole tick on the mock rig, all threads of the bridge running, without what its devices
+                   take; time on the wall
+tick_work_*        the same, the control thread's own processor time: what a quiet core would show
+tick_with_mock_*   time on the wall with the mock's devices, whose kinematics a real arm computes elsewhere
 hold_ms            per fault: milliseconds from the fault to the onset of deceleration, and the promise; for
                    the server's faults from the last valid target, as the promise has it
-stop_ms_max        from the stop's arrival to a commanded velocity of zero, at full speed of the profile
+stop_ms_max        from the stop's arrival to a commanded velocity of zero, in motion at the profile's speed;
+                   stop_ms_promised is two ticks for the decision, then v/a + a/j
+stop_travel_mm     way of the TCP from the profile's full speed to rest, after a reaction of so many ms
 random_ticks       of random abuse of the filter, and limit_violations in them
 Each fault is injected in process on the mock arm while a policy drives it; promises are in the safety manual.
 """
 
 import gc
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from filter import print_stop_table, stop_figures
+from mock_trial import Trial, rig_with_key, started
 from report import parser, report
 
-from robot_bridge.bridge import Bridge, Refused
 from robot_bridge.commands import Command
-from robot_bridge.drivers.mock_cell import MockCell, mock_cell
-from robot_bridge.records import NoRecorder, Record, TickRecord
-from robot_bridge.rehearsal import RehearsalPolicy, Script, rehearsal_contract
+from robot_bridge.records import TickRecord
 from robot_bridge.rig import Rig
 from robot_bridge.rig_file import find_rig, load_rig
 from robot_bridge.safety import filter_action
 from robot_bridge.safety.soak import soak
-from robot_contract.messages import Heartbeat, Observation, OperatorEvent, TrialSetup
-from robot_contract.pose import Vector
+from robot_contract.messages import OperatorEvent
 
 TICK = 10.0  # [ms]
-STEP = 0.1  # [s]
-FULL_SPEED = 0.0179  # [m] a step
-
-
-class Tape(NoRecorder):
-    def __init__(self) -> None:
-        self.ticks: list[TickRecord] = []
-
-    def write(self, record: Record) -> None:
-        if isinstance(record, TickRecord):
-            self.ticks.append(record)
-
-
-class Trial:
-    """A running trial on the mock rig, with a key that somebody holds."""
-
-    def __init__(self, rig: Rig, execution: str = "overlapped") -> None:
-        shape = {"execute_steps": 8, "chunk_length": 16, "trained_delay_steps": 6}
-        contract = rehearsal_contract(rig, execution=execution, **shape)  # type: ignore[arg-type]
-        self.policy = RehearsalPolicy(contract, to_and_fro(contract.chunk_length))
-        self.policy.seconds = 0.03
-        self.cell: MockCell = mock_cell(rig)
-        self.tape = Tape()
-        self.bridge = Bridge(rig, self.cell.devices(), self.policy, recorder=self.tape)
-        self.hold = self.bridge.loop.conduct.hold_to_run
-        self.bridge.start()
-        self.seconds: list[float] = []
-
-    def start(self, seconds: float) -> None:
-        setup = TrialSetup(
-            trial_id="benchmark",
-            policy="rehearsal",
-            instruction="move to and fro",
-            start_pose="home",
-            time_limit=1e6,
-            record=False,
-        )
-        self.bridge.prepare(setup)
-        self.beat(0.1)
-        for action in ("arm", "start"):
-            self.bridge.send(OperatorEvent(action=action, operator="benchmark"))  # type: ignore[arg-type]
-            self.beat(0.05)
-        self.beat(seconds)
-        if self.bridge.status().mode != "RUNNING":
-            raise RuntimeError(f"the trial does not run: {self.bridge.status().why}")
-
-    def beat(self, seconds: float) -> None:
-        """Hold the key for so long."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            now = self.cell.clock.now()
-            self.hold.beat(Heartbeat(nonce=self.hold.issue(now).nonce, press=1, held=True), now)
-            time.sleep(0.02)
-
-    def release(self) -> None:
-        self.hold.beat(Heartbeat(nonce=0, press=1, held=False), self.cell.clock.now())
-
-    def onset(self, since: float, *, beating: bool) -> TickRecord:
-        """The first tick after an instant in which the arm was told to decelerate for a fault."""
-        until = time.monotonic() + 6.0
-        while time.monotonic() < until:
-            if beating:
-                self.beat(0.02)
-            else:
-                time.sleep(0.02)
-            for record in self.tape.ticks:
-                if record.at >= since and (
-                    record.verdict.kind in ("HOLD", "STOP") or record.mode != "RUNNING"
-                ):
-                    return record
-        raise RuntimeError("nothing happened within 6 s of the fault")
-
-    def last_valid_target(self, before: TickRecord) -> float:
-        """When the last target that the arm had before this tick was due."""
-        known = [r for r in self.tape.ticks if r.at < before.at and np.isfinite(r.chunk_age)]
-        return known[-1].at - known[-1].chunk_age
-
-    def close(self) -> None:
-        self.bridge.close()
-
-
-def to_and_fro(length: int) -> Script:
-    """Sideways at full speed, smoothly back after a second; chunks that overlap agree."""
-
-    def actions(observation: Observation) -> Vector:
-        instants = observation.observed_at + np.arange(length) * STEP
-        found = np.zeros((length, 7))
-        found[:, 1] = FULL_SPEED * np.clip(1.5 * np.sin(2 * np.pi * instants / 3.0), -1.0, 1.0)
-        found[:, 6] = 1.0
-        return found
-
-    return actions
+LONGEST_REST = 1.0  # [s]
 
 
 Fault = tuple[str, float, Callable[[Trial], None], bool]  # name, promise [ms], injection, is the key held on?
@@ -178,7 +88,7 @@ def stop_milliseconds(rig: Rig, repeats: int) -> float:
         try:
             since = trial.cell.clock.now()
             press_stop(trial)
-            time.sleep(0.6)
+            time.sleep(LONGEST_REST)
             rest = next(
                 record.at
                 for record in trial.tape.ticks
@@ -190,32 +100,62 @@ def stop_milliseconds(rig: Rig, repeats: int) -> float:
     return max(found)
 
 
-def tick_seconds(rig: Rig, seconds: float) -> tuple[list[float], list[TickRecord]]:
+class TickTimes:
+    """Times every tick, and in it every call of a device; [s] on the wall and of the thread's own work."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.whole: list[tuple[float, float]] = []
+        self.devices: list[tuple[float, float]] = []
+        self._now = [0.0, 0.0]  # of the devices in the present tick
+        cell = trial.cell
+        for device, names in (
+            (cell.arm, ("read", "track")),
+            (cell.gripper, ("read", "move")),
+            *((camera, ("latest",)) for camera in cell.cameras.values()),
+        ):
+            for name in names:
+                setattr(device, name, self._timed(getattr(device, name)))
+        self._tick = trial.bridge.loop.tick
+        trial.bridge.loop.tick = self._timed_tick  # type: ignore[method-assign]
+
+    def _timed(self, call: Callable[..., object]) -> Callable[..., object]:
+        def timed(*arguments: object) -> object:
+            wall, work = time.perf_counter(), time.thread_time()
+            try:
+                return call(*arguments)
+            finally:
+                self._now[0] += time.perf_counter() - wall
+                self._now[1] += time.thread_time() - work
+
+        return timed
+
+    def _timed_tick(self) -> None:
+        self._now = [0.0, 0.0]
+        wall, work = time.perf_counter(), time.thread_time()
+        self._tick()
+        self.whole.append((time.perf_counter() - wall, time.thread_time() - work))
+        self.devices.append((self._now[0], self._now[1]))
+
+    def figures(self) -> tuple[dict[str, object], dict[str, int]]:
+        whole, devices = np.array(self.whole) * 1e3, np.array(self.devices) * 1e3
+        without = whole - devices
+        found: dict[str, object] = {}
+        for name, values in (
+            ("tick", without[:, 0]),
+            ("tick_work", without[:, 1]),
+            ("tick_with_mock", whole[:, 0]),
+        ):
+            found[f"{name}_p50_ms"] = float(np.quantile(values, 0.5))
+            found[f"{name}_p99_ms"] = float(np.quantile(values, 0.99))
+        return found, dict.fromkeys(found, len(whole))
+
+
+def time_ticks(rig: Rig, seconds: float) -> tuple[TickTimes, list[TickRecord]]:
     trial = started(rig, 1.0)
-    tick, found = trial.bridge.loop.tick, []
-
-    def timed() -> None:
-        began = time.perf_counter()
-        tick()
-        found.append(time.perf_counter() - began)
-
-    trial.bridge.loop.tick = timed  # type: ignore[method-assign]
+    times = TickTimes(trial)
     time.sleep(seconds)
     trial.close()
-    return found, trial.tape.ticks
-
-
-def started(rig: Rig, seconds: float, attempts: int = 5) -> Trial:
-    """A trial that runs; a busy machine may need more than one attempt."""
-    for _ in range(attempts):
-        trial = Trial(rig)
-        try:
-            trial.start(seconds)
-            return trial
-        except (Refused, RuntimeError) as error:
-            print(f"once more: {error}")
-            trial.close()
-    raise RuntimeError(f"no trial ran in {attempts} attempts; this machine is too busy")
+    return times, trial.tape.ticks
 
 
 def filter_seconds(rig: Rig, ticks: list[TickRecord]) -> list[float]:
@@ -234,27 +174,18 @@ def filter_seconds(rig: Rig, ticks: list[TickRecord]) -> list[float]:
     return found
 
 
-def rig_with_key() -> Rig:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "mock_with_key.yaml"
-        path.write_text(find_rig("mock").read_text().replace("hold_to_run: false", "hold_to_run: true"))
-        return load_rig(path)
-
-
 def main() -> None:
     arguments = parser(__doc__).parse_args()
     rig, with_key = load_rig(find_rig("mock")), rig_with_key()
     repeats, seconds, ticks = (2, 8.0, 5_000) if arguments.quick else (10, 60.0, 100_000)
-    figures: dict[str, object] = {}
-    n: dict[str, int] = {}
-    timed, records = tick_seconds(rig, seconds)
+    times, records = time_ticks(rig, seconds)
+    figures, n = times.figures()
     gc.collect()
     gc.freeze()  # as the control thread does: the tape is not looked at again
     filtered = filter_seconds(rig, [r for r in records if r.mode == "RUNNING"])
-    for name, values in (("filter", filtered), ("tick", timed)):
-        for label, quantile in (("p50", 0.5), ("p99", 0.99)):
-            figures[f"{name}_{label}_ms"] = 1000 * float(np.quantile(values, quantile))
-            n[f"{name}_{label}_ms"] = len(values)
+    for label, quantile in (("p50", 0.5), ("p99", 0.99)):
+        figures[f"filter_{label}_ms"] = 1000 * float(np.quantile(filtered, quantile))
+        n[f"filter_{label}_ms"] = len(filtered)
     held: dict[str, list[float]] = {}
     for fault in faults(rig):
         needs_key = fault[0] in ("key_released", "heartbeats_stop")
@@ -264,6 +195,11 @@ def main() -> None:
     n["hold_ms"] = repeats
     figures["stop_ms_max"] = stop_milliseconds(rig, 2 * repeats)
     n["stop_ms_max"] = 2 * repeats
+    profile = rig.limits.profile
+    promised = 2 * TICK + 1000 * (profile.speed / profile.acceleration + profile.acceleration / profile.jerk)
+    figures["stop_ms_promised"] = promised
+    print_stop_table()
+    figures["stop_travel_mm"] = stop_figures()["stop_travel_mm"]
     outcome = soak(ticks, seed=int(time.time()))
     figures["random_ticks"] = outcome.ticks
     figures["limit_violations"] = sum(outcome.violations.values())
