@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from robot_bridge.demo import Demo, run_demo
+from robot_bridge.franka.command import Franka, run_franka
 from robot_bridge.modes import table_for_people
 from robot_bridge.realsense.command import Cameras, run_cameras
 from robot_bridge.recording.commands import Export, Plot, Replay, run_export, run_plot, run_replay
@@ -76,7 +77,7 @@ class Modes:
     """Print the table of modes and events, as it stands in the manual."""
 
 
-Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export | Plot | Cameras
+Command = Run | Check | Rigs | Modes | Demo | Twin | Replay | Export | Plot | Cameras | Franka
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -92,6 +93,8 @@ def main(arguments: list[str] | None = None) -> None:
                     print(f"{name:12} {path}")
             case Cameras():
                 run_cameras(command, print)
+            case Franka():
+                run_franka(command, print)
             case Modes():
                 print(table_for_people())
             case Demo():

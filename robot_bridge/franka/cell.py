@@ -16,12 +16,8 @@ PLACEHOLDER = "EDIT"  # what the shipped rig has where a person has to write
 
 def open_franka(rig: Rig) -> Devices:
     assert rig.franka is not None
+    require_address(rig)
     address, settings = rig.arm.options["address"], rig.franka
-    if address.startswith(PLACEHOLDER):
-        raise RigError(
-            f"{rig.file.name}: arm.options.address is still {address}: write the arm's address as Desk shows"
-            " it, or give --robot-ip"
-        )
     drawn = [camera.name for camera in rig.cameras if camera.driver == "twin"]
     if len(drawn) != len(rig.cameras) or bool(drawn) != (settings.twin_pictures is not None):
         raise RigError(
@@ -64,3 +60,12 @@ def _with_pictures(rig: Rig, pictures: TwinPictures, devices: Devices) -> Device
 
 def _nothing() -> None:
     """No session of Desk to close."""
+
+
+def require_address(rig: Rig) -> None:
+    address = rig.arm.options["address"]
+    if address.startswith(PLACEHOLDER):
+        raise RigError(
+            f"{rig.file.name}: arm.options.address is still {address}: write the arm's address as Desk shows"
+            " it, or give --robot-ip"
+        )

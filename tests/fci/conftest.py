@@ -1,5 +1,7 @@
 """One simulated control interface for all tests of this folder; without its environment they are skipped."""
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,15 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "contract"), str(HERE.parent / "fau
 from simulated_rig import open_when_free, rig_at  # noqa: E402 - found by the line above
 
 Open = Callable[..., Devices]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def realtime() -> Iterator[None]:
+    """Packets are due every millisecond: these tests go before other work, where the machine permits it."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
+    yield
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.fixture(scope="session")
