@@ -4,6 +4,7 @@ unconfigured: nothing is open. inactive: devices, control thread and OperatorSer
 and topics are silent. active: topics are published and operators may arm. Deactivating disarms.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from robot_bridge.bridge import Refused
+from robot_bridge.rig import Rig
 from robot_bridge.rig_file import find_rig, load_rig
 from robot_bridge.ros.dds_profile import profile_in_force
 from robot_bridge.ros.declaring import declare, refusal, run_options, topic_settings, values_of
@@ -104,7 +106,8 @@ class BridgeNode(LifecycleNode):
         for name, value in values.items():
             if words := refusal(name, value):
                 raise RigError(words)
-        running = RunningBridge(load_rig(find_rig(str(values["rig"]))), run_options(values))
+        rig = self._with_own_names(load_rig(find_rig(str(values["rig"]))))
+        running = RunningBridge(rig, run_options(values))
         running.bridge.withheld = _INACTIVE
         try:
             running.start()
@@ -116,6 +119,16 @@ class BridgeNode(LifecycleNode):
         self._topics = Topics(self, running.bridge, names, topic_settings(values))
         if values["publish_tf"] and not HAS_TF:
             _log.info("tf2_msgs is not installed: nothing is broadcast on tf")
+
+    def _with_own_names(self, rig: Rig) -> Rig:
+        """A driver behind topics gets them as this node's namespace and remappings have them."""
+        if rig.arm.driver != "crisp":
+            return rig
+        options = {
+            name: self.resolve_topic_name(value) if name.endswith(("_topic", "_action")) else value
+            for name, value in rig.arm.options.items()
+        }
+        return dataclasses.replace(rig, arm=dataclasses.replace(rig.arm, options=options))
 
     def _activate(self) -> None:
         assert self._running is not None

@@ -1,0 +1,20 @@
+"""Makes the harness of this folder importable; one build and one ROS domain for a whole run."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 100)  # nobody else's
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+from workspace import build, sourced
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment in which a freshly built workspace was sourced."""
+    return sourced(build(tmp_path_factory.mktemp("workspace")))
