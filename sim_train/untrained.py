@@ -28,7 +28,13 @@ def make_untrained_checkpoint(
         cameras=[suite.cameras[0].name],
         provenance=(("weights", provenance),),
     )
-    config = replace(TINY, head=head, cameras=1, proprio_size=contract.proprioception_width)
+    config = replace(
+        TINY,
+        head=head,
+        language=replace(TINY.language, lm_head=head == "tokens"),
+        cameras=1,
+        proprio_size=contract.proprioception_width,
+    )
     return save_checkpoint(
         path,
         contract=contract,
