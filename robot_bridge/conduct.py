@@ -24,7 +24,7 @@ from robot_bridge.trial import Trial
 from robot_bridge.trial_course import TrialCourse
 from robot_bridge.watchdogs import camera_problems, policy_cameras, tick_problem
 from robot_contract.errors import DeviceFault
-from robot_contract.pose import Vector, read_only
+from robot_contract.pose import Pose, Vector, read_only
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Conduct:
         self._move: JointMove | None = None
         self._posture: Vector = read_only(rig.limits.nominal_posture)
         self._is_at_rest = True
+        self._measured = Pose.identity()
         self._hold_since: float | None = None
         self._pressing = Pressing()
         self._cleared_at = float("-inf")
@@ -95,6 +96,7 @@ class Conduct:
     ) -> None:
         """Everything that may change the mode before this tick's motion is chosen; a stop goes first."""
         self._posture, self._is_at_rest = memory.posture.joint_position, memory.is_at_rest()
+        self._measured = sensed.arm.flange_pose
         if stop is not None:
             self._obey(stop, now)
         self._note_faults(sensed, now)
@@ -272,7 +274,7 @@ class Conduct:
         move = self._move
         if move is not None:
             if now >= move.ends_at and memory.is_at_rest():
-                self.event("finished", move.outcome(memory.sent.flange_pose), now)
+                self.event("finished", move.outcome(memory.sent.flange_pose, self._measured), now)
         elif sentence := self._course.time_is_up():
             self.event("finished", sentence, now)
 

@@ -15,8 +15,10 @@ from robot_contract.pose import Pose, Vector, angle_between, distance_between, r
 _SHARE = 0.6  # of the profile's speeds: a planned motion needs no clamping
 _PEAK = 1.875  # of the minimum-jerk profile over its mean speed
 _SAMPLES = 24
-_ARRIVED_DISTANCE = 0.002  # [m]
+_ARRIVED_DISTANCE = 0.002  # [m] of what was sent
 _ARRIVED_ANGLE = 0.01  # [rad]
+_STANDS_DISTANCE = 0.01  # [m] of what is measured: a soft arm stands a little beside
+_STANDS_ANGLE = 0.05  # [rad]
 
 ARRIVED = "the arm has arrived"
 
@@ -38,13 +40,16 @@ class JointMove:
         joints = read_only(self.start + (self.goal - self.start) * share)
         return Target(flange_pose=flange_pose(joints), joint_posture=joints)
 
-    def outcome(self, sent: Pose) -> str:
-        """How it ended, in words: the filter may have kept the arm from its goal."""
+    def outcome(self, sent: Pose, measured: Pose) -> str:
+        """How it ended, in words: the filter may have kept the arm from its goal, or something in its way."""
         goal = flange_pose(self.goal)
         distance, angle = distance_between(sent, goal), angle_between(sent, goal)
-        if distance <= _ARRIVED_DISTANCE and angle <= _ARRIVED_ANGLE:
-            return ARRIVED
-        return f"the arm came to rest {distance * 1000:.0f} mm and {angle:.2f} rad from its goal"
+        if not (distance <= _ARRIVED_DISTANCE and angle <= _ARRIVED_ANGLE):
+            return f"the arm came to rest {distance * 1000:.0f} mm and {angle:.2f} rad from its goal"
+        distance, angle = distance_between(measured, goal), angle_between(measured, goal)
+        if not (distance <= _STANDS_DISTANCE and angle <= _STANDS_ANGLE):
+            return f"the arm was sent to its goal; it stands {distance * 1000:.0f} mm and {angle:.2f} rad beside"
+        return ARRIVED
 
 
 def plan_joint_move(start: Vector, goal: Vector, limits: SafetyLimits, *, now: float) -> JointMove:
