@@ -1,7 +1,7 @@
 """One running stream: opened by serial with a fresh configuration, read frame by frame, closed.
 
 Colour, and depth where it is wanted: librealsense joins the two by their stamps and moves the depth onto the
-colour's pixels, which costs a core 4 to 10 ms a picture, in the camera's own thread.
+colour's pixels, which costs some milliseconds a picture, in the camera's own thread.
 """
 
 import logging
