@@ -77,7 +77,7 @@ class Attempts:
         self.failed.add(number)
 
     def read(self, number: int) -> tuple[pa.Table, dict[str, Any]]:
-        table = pq.read_table(self._path(number, ".parquet"))
+        table = pq.ParquetFile(self._path(number, ".parquet")).read(use_threads=False)
         return table, json.loads(table.schema.metadata[_DESCRIPTION])
 
     def remove(self, numbers: Collection[int]) -> None:

@@ -17,9 +17,10 @@ from robot_contract.errors import SceneError, SimulationUnavailable, nearest_nam
 from sim_train.demos.attempts import Attempts
 from sim_train.demos.data_set import assemble, open_folder, read_rows
 from sim_train.demos.recording import Demonstration, Failed, Recipe, demonstrate, recipe_for
-from sim_train.seeds import FIRST_EVALUATION_SEED
+from sim_train.seeds import FIRST_EVALUATION_SEED, seeds_of
 from sim_train.simulation import Episode
 from sim_train.suites import Suite, suite_named
+from sim_train.vector import Question
 from sim_train.worker import Lost, Worker, answered
 
 _PATIENCE = 600.0  # [s] for an episode
@@ -34,9 +35,25 @@ class Wanted:
     recipe: Recipe
 
     def episode(self, number: int) -> Episode:
-        """Of an attempt: the tasks take turns."""
-        round_, which = divmod(number, len(self.tasks))
-        return Episode(suite=self.suite.name, task=self.tasks[which], seed=self.first_seed + round_)
+        """Of an attempt: the tasks take turns, and a suite's seeds begin again when all have been."""
+        seed, there_are = self.burst_seed(number), seeds_of(self.suite.name)
+        return Episode(
+            suite=self.suite.name,
+            task=self.tasks[number % len(self.tasks)],
+            seed=seed if there_are is None else seed % there_are,
+        )
+
+    def burst_seed(self, number: int) -> int:
+        """Of an attempt: where a seed comes again, other bursts disturb it."""
+        return self.first_seed + number // len(self.tasks)
+
+    def question(self, number: int) -> Question[Demonstration | Failed]:
+        return partial(
+            demonstrate,
+            episode=self.episode(number),
+            recipe=self.recipe,
+            burst_seed=self.burst_seed(number),
+        )
 
     def settings(self) -> dict[str, object]:
         return {
@@ -120,8 +137,7 @@ def record(wanted: Wanted, attempts: Attempts, episodes: int, workers: int) -> N
                     if worker not in under_way and len(attempts.good) + len(under_way) < episodes:
                         number = attempts.next_number(under_way.values())
                         under_way[worker] = number
-                        episode = wanted.episode(number)
-                        worker.send([(0, partial(demonstrate, episode=episode, recipe=wanted.recipe))])
+                        worker.send([(0, wanted.question(number))])
                 for worker in answered(crew, 1.0):
                     number = under_way.pop(worker)
                     try:
@@ -156,7 +172,7 @@ def _give_up_after(times: int, episode: Episode, why: Lost) -> None:
 @contextmanager
 def _progress(attempts: Attempts, episodes: int) -> Generator[Callable[[], None]]:
     """A bar where there is a terminal, else a line for every tenth."""
-    console, began_at, before = Console(), time.monotonic(), len(attempts.good)
+    console, before = Console(), len(attempts.good)
     bar = Progress(
         TextColumn("demonstrations"),
         BarColumn(),
@@ -168,12 +184,16 @@ def _progress(attempts: Attempts, episodes: int) -> Generator[Callable[[], None]
     )
     shown = bar.add_task("", total=episodes, completed=before, words="")
     tenth = before * 10 // episodes
+    first: tuple[float, int] | None = None  # [s] and how many there were: the workers' start is not counted
 
     def show() -> None:
-        nonlocal tenth
-        made = len(attempts.good)
-        rate = (made - before) / (time.monotonic() - began_at)
-        words = f"{len(attempts.failed)} failed, {rate:.2f} a second"
+        nonlocal tenth, first
+        made, now = len(attempts.good), time.monotonic()
+        words = f"{len(attempts.failed)} failed"
+        if first is None:
+            first = now, made
+        elif now > first[0]:
+            words += f", {(made - first[1]) / (now - first[0]):.2f} a second"
         bar.update(shown, completed=made, words=words)
         if not console.is_terminal and made * 10 // episodes > tenth:
             tenth = made * 10 // episodes

@@ -73,9 +73,11 @@ def recipe_for(suite: Suite, *, every: int, with_bursts: bool) -> Recipe:
     )
 
 
-def demonstrate(simulation: Simulation, episode: Episode, recipe: Recipe) -> Demonstration | Failed:
+def demonstrate(
+    simulation: Simulation, episode: Episode, recipe: Recipe, *, burst_seed: int
+) -> Demonstration | Failed:
     simulation.reset(episode)
-    bursts = _bursts(episode, recipe)
+    bursts = _bursts(episode, recipe, burst_seed)
     is_clean = is_demonstration(bursts, recipe.chunk_length)
     frames: list[_Frame] = []
     pictures: list[Mapping[str, Picture]] = []
@@ -106,9 +108,9 @@ def demonstrate(simulation: Simulation, episode: Episode, recipe: Recipe) -> Dem
     )
 
 
-def _bursts(episode: Episode, recipe: Recipe) -> Bursts:
+def _bursts(episode: Episode, recipe: Recipe, seed: int) -> Bursts:
     return draw_bursts(
-        zlib.crc32(f"bursts {episode.suite} {episode.task} {episode.seed}".encode()),
+        zlib.crc32(f"bursts {episode.suite} {episode.task} {seed}".encode()),
         recipe.episode_steps,
         rate=0.04 if recipe.with_bursts else 0.0,
         max_translation=recipe.max_translation,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image
 
 from robot_bridge.scene.perturbation import draw_bursts, perturb
 from robot_contract.errors import RecordingError, SceneError
-from sim_train.demos.command import demos
+from sim_train.demos.command import Wanted, demos
 from sim_train.demos.contact_sheet import contact_sheet
 from sim_train.demos.recording import Demonstration, Failed, demonstrate, recipe_for
 from sim_train.seeds import FIRST_EVALUATION_SEED
@@ -71,7 +72,8 @@ class Watched(StandIn):
 def recorded(seed: int, *, every: int = 2, bursts: bool = True) -> tuple[Watched, Demonstration]:
     simulation = Watched()
     recipe = recipe_for(STAND_IN, every=every, with_bursts=bursts)
-    made = demonstrate(simulation, Episode(suite="stand-in", task="one", seed=seed), recipe)
+    episode = Episode(suite="stand-in", task="one", seed=seed)
+    made = demonstrate(simulation, episode, recipe, burst_seed=seed)
     assert isinstance(made, Demonstration)
     return simulation, made
 
@@ -105,7 +107,8 @@ def test_only_frames_that_are_kept_are_drawn() -> None:
 
 def test_an_episode_that_fails_shows_nothing() -> None:
     recipe = recipe_for(STAND_IN, every=2, with_bursts=True)
-    made = demonstrate(StandIn(), Episode(suite="stand-in", task="fixed", seed=0), recipe)
+    episode = Episode(suite="stand-in", task="fixed", seed=0)
+    made = demonstrate(StandIn(), episode, recipe, burst_seed=0)
     assert made == Failed(steps=STAND_IN.episode_steps)
 
 
@@ -226,6 +229,19 @@ def test_seeds_that_are_kept_for_evaluation_are_refused(tmp_path: Path) -> None:
         demos("stand-in/one", episodes=10, out=tmp_path / "set", seed=FIRST_EVALUATION_SEED - 5)
 
 
+def test_a_suite_with_few_seeds_begins_again_with_other_bursts() -> None:
+    suite = replace(STAND_IN, name="libero_object")
+    recipe = recipe_for(suite, every=2, with_bursts=True)
+    wanted = Wanted(suite=suite, tasks=("one", "two"), first_seed=49, recipe=recipe)
+    assert [(wanted.episode(n).task, wanted.episode(n).seed) for n in range(4)] == [
+        ("one", 49),
+        ("two", 49),
+        ("one", 0),
+        ("two", 0),
+    ]
+    assert [wanted.burst_seed(n) for n in range(4)] == [49, 49, 50, 50]
+
+
 def start(place: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "sim_train", "demos", "stand-in/one,two"]
     return subprocess.Popen(
@@ -274,7 +290,7 @@ def test_a_kill_costs_the_episodes_under_way_and_a_dead_worker_none(tmp_path: Pa
         number = row["attempt"]
         recipe = recipe_for(STAND_IN, every=2, with_bursts=True)
         episode = Episode(suite="stand-in", task=("one", "two")[number % 2], seed=number // 2)
-        made = demonstrate(StandIn(), episode, recipe)
+        made = demonstrate(StandIn(), episode, recipe, burst_seed=episode.seed)
         assert isinstance(made, Demonstration)
         part = whole.slice(row["dataset_from_index"], row["length"])
         assert np.array_equal(
