@@ -81,7 +81,9 @@ def test_show_args_reads_as_documentation(arguments: tuple[Argument, ...]) -> No
 def test_the_manual_lists_the_arguments(kind: str, arguments: tuple[Argument, ...]) -> None:
     manual = (ROOT / "docs" / "launch.md").read_text()
     written = manual.split(f"<!-- {kind} -->\n")[1].split(f"<!-- /{kind} -->")[0]
-    assert written == table_for_people(arguments)
+    assert written == table_for_people(arguments), (
+        f"docs/launch.md, {kind}: paste what table_for_people prints"
+    )
 
 
 def test_franka_has_the_arguments_that_robot_users_know() -> None:
