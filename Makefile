@@ -11,7 +11,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-py312 check format proto soak benchmarks clean
+.PHONY: help setup demo test test-slow test-py312 test-ros check format proto soak benchmarks clean
 
 help:
 	@echo "make demo    the whole chain on this machine, no robot, no GPU (DEMO=once: three trials, then exit)"
@@ -38,6 +38,12 @@ test-slow: setup
 test-py312:
 	@PYTHON=$(or $(PYTHON312),python3.12) scripts/setup.sh .venv312 bridge,twin,console,calibration,dev none
 	.venv312/bin/python -m pytest -m "not slow and not soak" tests/unit tests/contract
+
+# Over real DDS, in an environment with ROS 2's wheels.
+test-ros:
+	@scripts/ros-env.sh
+	.envs/ros/bin/python -m pytest -m "not slow and not soak" -W "ignore:module 'sre_:DeprecationWarning" \
+	    tests/ros tests/faults/test_fault_18_dds.py
 
 soak: setup
 	$(VENV)/bin/python -m pytest -m soak

@@ -16,7 +16,10 @@ settings.load_profile("steady")
 # A robot computer has no PyTorch, and then no policy server either.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 SERVER_SIDE = {"torch", "transformers", "safetensors", "policy_server"}
-LEFT_OUT: list[str] = []
+# ROS has an environment of its own, and then its own run: make test-ros.
+HAS_ROS = importlib.util.find_spec("rclpy") is not None
+ROS_SIDE = {"rclpy", "ros_client", "running_node", "crisp_controller"}
+LEFT_OUT: dict[str, list[str]] = {"torch": [], "ROS": []}
 
 
 def imports(path: Path) -> set[str]:
@@ -31,16 +34,20 @@ def imports(path: Path) -> set[str]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     del config
-    if HAS_TORCH or collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
-    if imports(collection_path) & SERVER_SIDE:
-        LEFT_OUT.append(collection_path.name)
-        return True
+    found = imports(collection_path)
+    for want, is_there, names in (("torch", HAS_TORCH, SERVER_SIDE), ("ROS", HAS_ROS, ROS_SIDE)):
+        if not is_there and found & names:
+            LEFT_OUT[want].append(collection_path.name)
+            return True
     return None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if LEFT_OUT:
-        terminalreporter.write_line(
-            f"left out, for want of torch on this machine: {', '.join(sorted(set(LEFT_OUT)))}"
-        )
+    for want, names in LEFT_OUT.items():
+        if names:
+            where = "on this machine" if want == "torch" else "in this environment (make test-ros)"
+            terminalreporter.write_line(
+                f"left out, for want of {want} {where}: {', '.join(sorted(set(names)))}"
+            )

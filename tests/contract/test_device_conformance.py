@@ -1,14 +1,9 @@
 """One suite for every driver: what the loop may rely on, whatever stands behind the protocols.
 
-A rig joins by being named in `RIGS`. Positions and times are loose enough for a real arm's tracking. `crisp`
-joins where ROS is (`make test-ros`): over DDS, before a stand-in of its controller in a process of its own.
+A rig joins by being named in `RIGS`. Positions and times are loose enough for a real arm's tracking.
 """
 
 import dataclasses
-import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,40 +18,20 @@ from robot_contract.pose import Pose, apply_delta, distance_between
 
 STILL = np.zeros(3)
 STEP = 0.01  # [s] between two targets
-HAS_ROS = importlib.util.find_spec("rclpy") is not None
-RIGS = ("mock", "mock, stepped", "twin", "twin, stepped", *(("crisp",) if HAS_ROS else ()))
+RIGS = ("mock", "mock, stepped", "twin", "twin, stepped")
 
 
 def rig_of(name: str) -> Rig:
     driver, _, clock = name.partition(", ")
     rig = load_rig(find_rig(driver))
-    if rig.simulation is None:
-        arm = dataclasses.replace(rig.arm, options={**rig.arm.options, "pose_frame": "flange"})
-        return dataclasses.replace(rig, arm=arm, cameras=())  # which are real ones
+    assert rig.simulation is not None
     simulation = dataclasses.replace(rig.simulation, clock="stepped" if clock else "real")
     small = tuple(dataclasses.replace(camera, width=160, height=120) for camera in rig.cameras)
     return dataclasses.replace(rig, simulation=simulation, cameras=small)
 
 
-@pytest.fixture(scope="module")
-def crisp_controller() -> Iterator[None]:
-    if not HAS_ROS:
-        yield
-        return
-    command = [sys.executable, "-m", "robot_bridge.ros.crisp_stand_in"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(os.getpid() % 100))  # nobody else's
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as controller:
-            assert controller.stdout is not None
-            assert b"stands in" in controller.stdout.readline()
-            yield
-            controller.terminate()
-            assert controller.wait(30.0) == 0
-
-
 @pytest.fixture(params=RIGS)
-def devices(request: pytest.FixtureRequest, crisp_controller: None) -> Iterator[Devices]:
-    del crisp_controller
+def devices(request: pytest.FixtureRequest) -> Iterator[Devices]:
     opened = open_devices(rig_of(request.param))
     yield opened
     opened.close()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "contract")]
 os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 100)  # nobody else's
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-from workspace import build, sourced
+from workspace import build, sourced  # noqa: E402 - found by the lines above
 
 
 @pytest.fixture(scope="session")
