@@ -6,6 +6,7 @@ times in every tick. Frames: base, and the flange as the maker defines it (no ha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import atan2, cos, sin, sqrt
 
 import numpy as np
@@ -54,9 +55,14 @@ class Links:
 
     def jacobian(self) -> Vector:
         """(6, 7) velocity [m/s, rad/s] of the flange, base frame, per joint speed."""
+        return self._jacobian
+
+    @cached_property
+    def _jacobian(self) -> Vector:
         jacobian = np.empty((6, 7))
         jacobian[:3] = self._velocities(self.flange_position)
         jacobian[3:] = self.axes.T
+        jacobian.setflags(write=False)
         return jacobian
 
     def elbow_jacobian(self) -> Vector:

@@ -5,6 +5,7 @@ Quaternions are unit, scalar last (x, y, z, w). Transforms compose by eye:
 """
 
 from dataclasses import dataclass
+from math import atan2, cos, hypot, inf, sin, sqrt
 from typing import Self
 
 import numpy as np
@@ -36,7 +37,8 @@ def quaternion_multiply(a: Vector, b: Vector) -> Vector:
 
 
 def quaternion_inverse(q: Vector) -> Vector:
-    return np.array([-q[0], -q[1], -q[2], q[3]])
+    x, y, z, w = q.tolist()
+    return np.array([-x, -y, -z, w])
 
 
 def quaternion_rotate(q: Vector, v: Vector) -> Vector:
@@ -55,19 +57,22 @@ def quaternion_rotate(q: Vector, v: Vector) -> Vector:
 
 def quaternion_from_rotation_vector(r: Vector) -> Vector:
     """Exponential map: rotation vector [rad] to unit quaternion."""
-    angle = float(np.sqrt(r @ r))
-    scale = 0.5 - angle * angle / 48 if angle < _SMALL_ANGLE else np.sin(angle / 2) / angle
-    return np.array([r[0] * scale, r[1] * scale, r[2] * scale, np.cos(angle / 2)])
+    x, y, z = r.tolist()
+    angle = hypot(x, y, z)
+    if angle == inf:
+        return np.full(4, np.nan)  # no rotation: whoever checks for finiteness finds it
+    scale = 0.5 - angle * angle / 48 if angle < _SMALL_ANGLE else sin(angle / 2) / angle
+    return np.array([x * scale, y * scale, z * scale, cos(angle / 2)])
 
 
 def rotation_vector_from_quaternion(q: Vector) -> Vector:
     """Logarithm: the shortest rotation vector [rad], its angle in 0..pi."""
-    if q[3] < 0:
-        q = -q
-    sine = float(np.sqrt(q[0] ** 2 + q[1] ** 2 + q[2] ** 2))
-    angle = 2 * np.arctan2(sine, q[3])
-    scale = 2.0 if sine < _SMALL_ANGLE else angle / sine
-    return np.array([q[0] * scale, q[1] * scale, q[2] * scale])
+    x, y, z, w = q.tolist()
+    if w < 0:
+        x, y, z, w = -x, -y, -z, -w
+    sine = sqrt(x * x + y * y + z * z)
+    scale = 2.0 if sine < _SMALL_ANGLE else 2 * atan2(sine, w) / sine
+    return np.array([x * scale, y * scale, z * scale])
 
 
 def matrix_from_quaternion(q: Vector) -> Vector:

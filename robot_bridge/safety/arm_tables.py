@@ -37,6 +37,10 @@ class ArmTable:
         """Greatest speed [rad/s] of each joint towards its lower end."""
         return self._joint_speed(joint_position - self.joint_low)
 
+    def joint_speeds(self, highest: Vector, lowest: Vector) -> Vector:
+        """(2, 7) or, the same for both, (7,): greatest speeds [rad/s] up from here and down from there."""
+        return self._joint_speed(np.array([self.joint_high - highest, lowest - self.joint_low]))
+
     def _joint_speed(self, room: Vector) -> Vector:
         if self.joint_braking is None or self.joint_speed_offset is None:
             return self.joint_speed

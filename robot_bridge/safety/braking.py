@@ -57,31 +57,41 @@ class Phases:
         """Displacement until rest."""
         return self.hull[-1]
 
-    @cached_property
+    @property
     def hull(self) -> Vector:
         """(7, 3) points whose convex hull holds the whole way, from 0 to the point of rest."""
-        t1, t2, t3 = self.onset, self.middle, self.release
-        a0, a1, v0 = self.acceleration, self.braking, self.velocity
-        p1 = v0 * t1 + a0 * (t1 * t1 / 3) + a1 * (t1 * t1 / 6)
-        v1 = -a1 * (t2 + t3 / 2)
-        v2 = -a1 * (t3 / 2)
-        p2 = p1 + (v1 + v2) * (t2 / 2)
-        hull = np.zeros((7, 3))
-        hull[1] = v0 * (t1 / 3)
-        hull[2] = v0 * (2 * t1 / 3) + a0 * (t1 * t1 / 6)
-        hull[3] = p1
-        hull[4] = p1 + v1 * (t2 / 2)
-        hull[5] = p2
-        hull[6] = p2 + v2 * (t3 / 3)
-        return hull
+        return self._hulls[:7]
 
-    @cached_property
+    @property
     def velocity_hull(self) -> Vector:
         """(5, 3) velocities whose convex hull with 0 holds every velocity on the way."""
-        v0 = self.velocity
-        corner = v0 + self.acceleration * (self.onset / 2)
-        v1 = corner + self.braking * (self.onset / 2)
-        return np.array([v0, (v0 + corner) / 2, (v0 + 2 * corner + v1) / 4, (corner + v1) / 2, v1])
+        return self._hulls[7:]
+
+    @cached_property
+    def _hulls(self) -> Vector:
+        """(12, 3) corners of both, as shares of the velocity, the acceleration and the braking.
+
+        A cubic lies within the hull of its four control points, its derivative within that of its three.
+        """
+        t1, t2, t3 = self.onset, self.middle, self.release
+        v1, v2 = t2 + t3 / 2, t3 / 2  # [s] of braking that are left after the onset and after the middle
+        onset = t1 * t1 / 6
+        middle = onset - (v1 + v2) * (t2 / 2)
+        shares = (
+            (0.0, 0.0, 0.0),
+            (t1 / 3, 0.0, 0.0),
+            (2 * t1 / 3, onset, 0.0),
+            (t1, 2 * onset, onset),
+            (t1, 2 * onset, onset - v1 * (t2 / 2)),
+            (t1, 2 * onset, middle),
+            (t1, 2 * onset, middle - v2 * (t3 / 3)),
+            (1.0, 0.0, 0.0),
+            (1.0, t1 / 4, 0.0),
+            (1.0, 3 * t1 / 8, t1 / 8),
+            (1.0, t1 / 2, t1 / 4),
+            (1.0, t1 / 2, t1 / 2),
+        )
+        return np.array(shares) @ np.array((self.velocity, self.acceleration, self.braking))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -46,15 +46,15 @@ def too_fast(stop: Stop, arms: Vector, limits: SafetyLimits) -> list[Reason]:
     reasons: list[Reason] = []
     linear, angular = stop.linear.velocity_hull, stop.angular.velocity_hull
     profile = limits.profile
-    fastest = _largest(linear)
+    fastest, turning = _largest(linear), _largest(angular)
     if not fastest <= profile.speed * (1 + _ROUNDING):
         reasons.append(Reason(code="speed", sentence=f"TCP {fastest:.3f} m/s, limit {profile.speed:g} m/s"))
-    turning = _largest(angular)
     if not turning <= profile.angular_speed * (1 + _ROUNDING):
         sentence = f"tool {turning:.3f} rad/s, limit {profile.angular_speed:g} rad/s"
         reasons.append(Reason(code="angular_speed", sentence=sentence))
-    if turning > 0:
-        points = linear[:, None, None] + cross(angular[None, :, None], arms[None, None])
+    reach = _largest(arms)
+    if turning > 0 and not fastest + turning * reach <= profile.speed:
+        points = linear[:, None, None] + swings(angular, arms)
         squares = (points * points).sum(axis=3).max(axis=(0, 1))
         worst = int(squares.argmax())
         size = float(np.sqrt(squares[worst]))
@@ -63,6 +63,16 @@ def too_fast(stop: Stop, arms: Vector, limits: SafetyLimits) -> list[Reason]:
             sentence = f"{name} {size:.3f} m/s, limit {profile.speed:g} m/s"
             reasons.append(Reason(code="tool_point_speed", sentence=sentence))
     return reasons
+
+
+def swings(angular: Vector, arms: Vector) -> Vector:
+    """(m, n, 3) what m rotations or angular velocities (m, 3) do to n arms (n, 3): their cross products."""
+    x, y, z = arms.T
+    matrix = np.zeros((3, len(arms), 3))
+    matrix[0, :, 1], matrix[0, :, 2] = -z, y
+    matrix[1, :, 0], matrix[1, :, 2] = z, -x
+    matrix[2, :, 0], matrix[2, :, 1] = -y, x
+    return (angular @ matrix.reshape(3, -1)).reshape(-1, len(arms), 3)
 
 
 def _largest(vectors: Vector) -> float:
@@ -74,12 +84,14 @@ def crossed_walls(
 ) -> list[Reason]:
     """Reasons against a TCP at `position` with this stop ahead; `before` (n, 3) is where the points were."""
     linear, angular = stop.linear.hull, stop.angular.hull
-    swings = cross(angular[:, None], arms[None])  # (7, n, 3)
+    swing = swings(angular, arms)
     largest = float((angular * angular).sum(axis=1).max())  # [rad^2]
     bend = 0.5 * largest * np.sqrt((arms * arms).sum(axis=1))  # [m] that the swing differs from its tangent
     points, ball = position + arms, (limits.point_radii + bend)[:, None]
-    high = points + linear.max(axis=0) + swings.max(axis=0) + ball
-    low = points + linear.min(axis=0) + swings.min(axis=0) - ball
+    high = points + linear.max(axis=0) + swing.max(axis=0) + ball
+    low = points + linear.min(axis=0) + swing.min(axis=0) - ball
+    if not limits.keep_out and _is_inside(low, high, limits):
+        return []  # the rest is for points that are outside, or would be
     radii = limits.point_radii[:, None]
     reasons: list[Reason] = []
     over = (high > np.maximum(limits.workspace.high, before + radii) + _ROUNDING) | (
@@ -99,6 +111,14 @@ def crossed_walls(
             name = limits.tool_points[int(entering.argmax())].name
             reasons.append(Reason(code="keep_out", sentence=f"{name} would enter {box.name}"))
     return reasons
+
+
+def _is_inside(low: Vector, high: Vector, limits: SafetyLimits) -> bool:
+    return (
+        bool((high <= limits.workspace.high).all())
+        and bool((low >= limits.workspace.low).all())
+        and float(low[:, 2].min()) >= limits.table_height
+    )
 
 
 def stays_out(box: Box, low: Vector, high: Vector, before: Vector, radii: Vector) -> Flags:

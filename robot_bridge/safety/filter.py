@@ -136,27 +136,18 @@ def _unchanged(
     motion = motion_at_end((*times, now), (*offsets, goal.gap))
     profile, reasons = limits.profile, list[Reason]()
     before = motion.end_acceleration - motion.jerk * scene.dt
-    for code, row, unit, values, limit in (
-        ("speed", 0, "m/s", (motion.velocity,), profile.speed),
-        (
-            "acceleration",
-            0,
-            "m/s^2",
-            (motion.acceleration, motion.end_acceleration, before),
-            profile.acceleration,
-        ),
-        ("jerk", 0, "m/s^3", (motion.jerk,), profile.jerk),
-        ("angular_speed", 1, "rad/s", (motion.velocity,), profile.angular_speed),
-        (
-            "angular_acceleration",
-            1,
-            "rad/s^2",
-            (motion.acceleration, motion.end_acceleration, before),
-            profile.angular_acceleration,
-        ),
-        ("angular_jerk", 1, "rad/s^3", (motion.jerk,), profile.angular_jerk),
+    accelerations = np.array([motion.acceleration, motion.end_acceleration, before])
+    speed, turning = _lengths(motion.velocity).tolist()
+    acceleration, angular_acceleration = _lengths(accelerations).max(axis=0).tolist()
+    jerk, angular_jerk = _lengths(motion.jerk).tolist()
+    for code, unit, size, limit in (
+        ("speed", "m/s", speed, profile.speed),
+        ("acceleration", "m/s^2", acceleration, profile.acceleration),
+        ("jerk", "m/s^3", jerk, profile.jerk),
+        ("angular_speed", "rad/s", turning, profile.angular_speed),
+        ("angular_acceleration", "rad/s^2", angular_acceleration, profile.angular_acceleration),
+        ("angular_jerk", "rad/s^3", angular_jerk, profile.angular_jerk),
     ):
-        size = max(float(np.sqrt(value[row] @ value[row])) for value in values)
         if not size <= limit * _ROUNDING:
             reasons.append(Reason(code=code, sentence=f"asked for {size:.3g} {unit}, limit {limit:g} {unit}"))
     if not memory.is_on_target() and not reasons:
@@ -170,6 +161,11 @@ def _unchanged(
     return judged, against
 
 
+def _lengths(vectors: Vector) -> Vector:
+    """Of the last axis; a NaN stays one."""
+    return np.asarray(np.sqrt((vectors * vectors).sum(axis=-1)))
+
+
 def _pursuits(
     gap: Vector, velocity: Vector, limits: SafetyLimits, memory: Memory, scene: _Scene
 ) -> Iterator[Step]:
@@ -179,7 +175,7 @@ def _pursuits(
         goal_velocity=velocity,
         velocity=memory.velocity,
         acceleration=memory.acceleration,
-        reach=float(np.sqrt((scene.arms * scene.arms).sum(axis=1).max())),
+        reach=float(_lengths(scene.arms).max()),
         dt=scene.dt,
     )
     met = approach(course, limits.profile, pace=memory.pace, left=memory.arrival)
@@ -208,7 +204,7 @@ def _judged(
     if reasons:
         return None, reasons
     flange = exact if exact is not None else tcp @ scene.tcp_from_flange
-    linear, angular = np.sqrt((step.velocity * step.velocity).sum(axis=1)).tolist()
+    linear, angular = _lengths(step.velocity).tolist()
     judgement = judge(
         flange,
         tcp,
@@ -253,8 +249,9 @@ def _send(
         pace=judged.judgement.pace,
         posture=posture,
         proposed=proposed,
+        **memory.counts(verdict, now),
     )
-    return target, verdict, after.counted(verdict, now)
+    return target, verdict, after
 
 
 def _brake(scene: _Scene, memory: Memory, verdict: Verdict, now: float) -> tuple[Target, Verdict, Memory]:
@@ -277,5 +274,6 @@ def _brake(scene: _Scene, memory: Memory, verdict: Verdict, now: float) -> tuple
         arrival=None,
         posture=posture,
         proposed=None,
+        **memory.counts(verdict, now),
     )
-    return target, verdict, after.counted(verdict, now)
+    return target, verdict, after

@@ -1,5 +1,7 @@
 """The checks that come before any motion: finite, age, gross excess. NaN fails every one of them."""
 
+from math import isfinite
+
 import numpy as np
 
 from robot_bridge.safety.limits import SafetyLimits
@@ -30,7 +32,7 @@ def stop_reason(
         return Reason(code="arm_fault", sentence=f"the arm reports {state.arm.fault}")
     arm = state.arm
     measured = (arm.joint_position, arm.joint_velocity, arm.flange_pose.position, arm.flange_pose.quaternion)
-    if not all(bool(np.isfinite(values).all()) for values in measured):
+    if not all(isfinite(value) for values in measured for value in values.tolist()):
         return Reason(code="arm_not_finite", sentence="the arm's state holds values that are not finite")
     if not abs(now) < np.inf:
         return Reason(code="clock", sentence=f"the time is {now}")

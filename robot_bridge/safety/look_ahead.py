@@ -119,15 +119,18 @@ def range_check(joints: Vector, rest: Vector, last: Vector, limits: SafetyLimits
 
 
 def speed_check(joints: Vector, rest: Vector, rates: Vector, limits: SafetyLimits) -> Check:
-    share = limits.joint_speed_share
-    up = share * limits.arm.joint_speed_up(np.maximum(joints, rest))
-    down = share * limits.arm.joint_speed_down(np.minimum(joints, rest))
-    rising, falling = np.maximum(rates.max(axis=1), 0.0), np.maximum(-rates.min(axis=1), 0.0)
-    fast = (rising > up + _STANDING) | (falling > down + _STANDING)
-    largest = np.where(rising > falling, rising, -falling)
-    reason = _joint_reason("joint_speed", fast, largest, "rad/s", -down, up) if fast.any() else None
-    used = np.maximum(rising / np.maximum(up, _STANDING), falling / np.maximum(down, _STANDING))
-    return reason, 1.0 / max(float(used.max()), _STANDING)
+    allowed = limits.joint_speed_share * limits.arm.joint_speeds(
+        np.maximum(joints, rest), np.minimum(joints, rest)
+    )
+    asked = np.maximum(np.array([rates.max(axis=1), -rates.min(axis=1)]), 0.0)  # up, down
+    used = float((asked / np.maximum(allowed, _STANDING)).max())
+    over = ~(asked <= allowed + _STANDING)
+    if not over.any():
+        return None, 1.0 / max(used, _STANDING)
+    up, down = np.broadcast_to(allowed, asked.shape)
+    largest = np.where(asked[0] > asked[1], asked[0], -asked[1])
+    reason = _joint_reason("joint_speed", over[0] | over[1], largest, "rad/s", -down, up)
+    return reason, 1.0 / max(used, _STANDING)
 
 
 def elbow_check(coming: Vector, now: Vector, limits: SafetyLimits) -> Check:

@@ -79,18 +79,21 @@ class Memory:
 
     def counted(self, verdict: Verdict, now: float) -> "Memory":
         """With this verdict in the counts."""
+        return replace(self, **self.counts(verdict, now))
+
+    def counts(self, verdict: Verdict, now: float) -> dict[str, Any]:
+        """The fields that change with this verdict."""
         kind = verdict.kind
-        return replace(
-            self,
-            stopped=self.stopped or kind == "STOP",
-            holding_since=(now if self.holding_since is None else self.holding_since)
+        return {
+            "stopped": self.stopped or kind == "STOP",
+            "holding_since": (now if self.holding_since is None else self.holding_since)
             if kind == "HOLD"
             else None,
-            clamped_ticks=self.clamped_ticks + 1 if kind == "CLAMP" else 0,
-            clamp_count=self.clamp_count + (kind == "CLAMP"),
-            hold_count=self.hold_count + (kind == "HOLD"),
-            stop_count=self.stop_count + (kind == "STOP"),
-        )
+            "clamped_ticks": self.clamped_ticks + 1 if kind == "CLAMP" else 0,
+            "clamp_count": self.clamp_count + (kind == "CLAMP"),
+            "hold_count": self.hold_count + (kind == "HOLD"),
+            "stop_count": self.stop_count + (kind == "STOP"),
+        }
 
     def is_on_target(self) -> bool:
         """False while a target is being caught up with: then only an approach that ends on it may meet it."""

@@ -66,8 +66,8 @@ _TABLE = np.einsum("okp,ps->osk", _COEFFICIENTS[1:], _INSTANTS[None, :] ** np.ar
 
 
 def _weights(durations: Vector) -> Vector:
-    """(durations, derivatives 1-3, instants, 3) what the initial values weigh in them."""
-    return _TABLE[None] * (durations[:, None, None] ** _POWERS[None, 1:])[:, :, None, :]
+    """(derivatives 1-3, durations, instants, 3) what the initial values weigh in them."""
+    return _TABLE[:, None] * (durations[None, :, None] ** _POWERS[1:, None])[:, :, None, :]
 
 
 _GRID = _weights(_DURATIONS)
@@ -84,22 +84,23 @@ def approach(course: Course, profile: Profile, *, pace: float, left: float | Non
     durations, weights = _DURATIONS, _GRID
     if left is not None and left > _NEGLIGIBLE:
         durations = np.concatenate([[left], _DURATIONS])
-        weights = np.concatenate([_weights(durations[:1]), _GRID])
-    rates = (weights.reshape(-1, 3) @ start).reshape(len(durations), 3, len(_INSTANTS), 2, 3)
-    rates[:, 0] = course.goal_velocity - rates[:, 0]
-    sizes = np.sqrt((rates * rates).sum(axis=4))
-    speed, angular_speed = sizes[:, 0, :, 0] + course.reach * sizes[:, 0, :, 1], sizes[:, 0, :, 1]
-    at_most = _SHARE * np.maximum(pace * profile.speed, speed[:, :1] / _SHARE * (1 + 1e-9))
-    angular_at_most = _SHARE * np.maximum(
-        pace * profile.angular_speed, angular_speed[:, :1] / _SHARE * (1 + 1e-9)
-    )
+        weights = np.concatenate([_weights(durations[:1]), _GRID], axis=1)
+    rates = start.T @ weights.reshape(-1, 3).T  # rows: x y z of the position, x y z of the orientation
+    rates = rates.reshape(2, 3, 3, len(durations), len(_INSTANTS))  # ..., derivative, duration, instant
+    rates[:, :, 0] = course.goal_velocity[:, :, None, None] - rates[:, :, 0]
+    squares = rates * rates
+    linear, angular = squares[:, 0] + squares[:, 1] + squares[:, 2]
+    angular_speed = np.sqrt(angular[0])
+    speed = np.sqrt(linear[0]) + course.reach * angular_speed
+    at_most = np.maximum(_SHARE * pace * profile.speed, speed[:, :1] * (1 + 1e-9))
+    angular_at_most = np.maximum(_SHARE * pace * profile.angular_speed, angular_speed[:, :1] * (1 + 1e-9))
     within = (
         (speed <= at_most)
         & (angular_speed <= angular_at_most)
-        & (sizes[:, 1, :, 0] <= _SHARE * profile.acceleration)
-        & (sizes[:, 1, :, 1] <= _SHARE * profile.angular_acceleration)
-        & (sizes[:, 2, :, 0] <= _SHARE * profile.jerk)
-        & (sizes[:, 2, :, 1] <= _SHARE * profile.angular_jerk)
+        & (linear[1] <= (_SHARE * profile.acceleration) ** 2)
+        & (angular[1] <= (_SHARE * profile.angular_acceleration) ** 2)
+        & (linear[2] <= (_SHARE * profile.jerk) ** 2)
+        & (angular[2] <= (_SHARE * profile.angular_jerk) ** 2)
     ).all(axis=1)
     if not within.any():
         return None
