@@ -63,6 +63,12 @@ class Field:
             self.refuse(f"{value:g} is outside {low:g} to {high:g}")
         return value
 
+    def whole(self, low: int, high: int) -> int:
+        value = self.number(low, high)
+        if value != int(value):
+            self.refuse(f"expected a whole number, found {value:g}")
+        return int(value)
+
     def numbers(self, count: int, low: float, high: float) -> tuple[float, ...]:
         elements = self.elements()
         if len(elements) != count:
@@ -82,6 +88,10 @@ class Field:
         if not words:
             self.refuse("expected at least one entry")
         return words
+
+    def path(self, folder: Path) -> Path:
+        """A relative one is seen from that folder, the file's own."""
+        return folder / Path(self.word()).expanduser()
 
     def flag(self) -> bool:
         return self.word(["true", "false"]) == "true"
