@@ -15,6 +15,7 @@ from robot_contract.errors import (
 from sim_train.demos.command import demos
 from sim_train.demos.contact_sheet import contact_sheet
 from sim_train.evaluation.command import evaluate
+from sim_train.export_command import export
 from sim_train.sft.command import sft
 from sim_train.task_list import tasks
 
@@ -28,6 +29,7 @@ def main() -> None:
                 "contact-sheet": contact_sheet,
                 "evaluate": evaluate,
                 "sft": sft,
+                "export": export,
             },
             prog="sim-train",
             description=__doc__,

@@ -13,17 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sim_train.sft.recipe import Augmentation
+
 _GREY = (0.299, 0.587, 0.114)
 _YIQ = ((0.299, 0.587, 0.114), (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    brightness: float = 0.2  # of the whole range, added
-    contrast: float = 0.2  # about the picture's mean
-    saturation: float = 0.2  # about each pixel's grey
-    hue: float = 0.0  # of a whole turn
-    tint: float = 0.1  # of each colour channel by itself
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

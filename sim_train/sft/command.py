@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import tyro
 
-from sim_train.sft.processes import joined_processes
 from sim_train.sft.recipe import OPENVLA_OFT_LIBERO, TINY_PUT_ON, Recipe
-from sim_train.sft.training import train
-from sim_train.suites import suite_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +35,23 @@ def _of(recipe: Recipe) -> Run:
 
 
 _Run = (
-    Annotated[Run, tyro.conf.subcommand(TINY_PUT_ON.name, default=_of(TINY_PUT_ON), prefix_name=False)]
+    Annotated[
+        Run,
+        tyro.conf.subcommand(
+            TINY_PUT_ON.name,
+            default=_of(TINY_PUT_ON),
+            prefix_name=False,
+            description="A policy of 1.65 M weights from random ones, on one CPU core.",
+        ),
+    ]
     | Annotated[
         Run,
-        tyro.conf.subcommand(OPENVLA_OFT_LIBERO.name, default=_of(OPENVLA_OFT_LIBERO), prefix_name=False),
+        tyro.conf.subcommand(
+            OPENVLA_OFT_LIBERO.name,
+            default=_of(OPENVLA_OFT_LIBERO),
+            prefix_name=False,
+            description="OpenVLA-OFT's published recipe for LIBERO: LoRA on 7.5 B weights, on GPUs.",
+        ),
     ]
 )
 
@@ -53,6 +62,13 @@ def sft(*, run: Annotated[_Run, tyro.conf.arg(name="")]) -> None:
     Args:
         run: What is trained and how; every number of the recipe is an option.
     """
+    # Here, so that no other command waits for torch.
+    import torch
+
+    from sim_train.sft.processes import joined_processes
+    from sim_train.sft.training import train
+    from sim_train.suites import suite_named
+
     torch.set_num_threads(run.threads)
     with joined_processes(run.device) as processes:
         train(

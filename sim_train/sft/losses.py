@@ -12,13 +12,7 @@ from torch import Tensor
 from policy_server.model.config import ModelConfig
 from policy_server.model.decision import PolicyOutput
 from policy_server.model.distributions import action_bins
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossWeights:
-    action: float = 2.0
-    positions: float = 1.0
-    heat_maps: float = 0.5
+from sim_train.sft.recipe import LossWeights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,8 +4,6 @@ Proprioception that hardly varied in the demonstrations would be stretched until
 and cut at the first deviation; so every range has a least width, in the field's own unit.
 """
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
@@ -16,10 +14,7 @@ from robot_contract.policy_contract import (
     Statistics,
 )
 from robot_contract.pose import Vector
-
-# `step_bounds`: actions by what a step may be, not by what was done: where demonstrations hardly turn, noise
-# stays small and costs little in the loss. The others are minimum and maximum, or 1 % and 99 % quantiles.
-ActionScale = Literal["step_bounds", "bounds", "bounds_q99"]
+from sim_train.sft.recipe import ActionScale
 
 _LEAST_WIDTH: dict[ProprioceptionField, float] = {
     "position": 0.1,  # [m]
