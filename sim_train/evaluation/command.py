@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import tyro
 
 from robot_contract.errors import StudyError
+from sim_train.evaluation.plan import plan_episodes
+from sim_train.suites import suite_named
 
 
 def evaluate(
@@ -62,16 +64,15 @@ def evaluate(
         films: How many failures the report shows at most.
         record: Write the figures into the checkpoint's report.json.
     """
-    # Here, so that no other command waits for torch and simulators.
-    from sim_train.evaluation.evaluation import Evaluation
-    from sim_train.evaluation.plan import plan_episodes
-    from sim_train.evaluation.reporting import run_and_report
-    from sim_train.evaluation.source import Source
-    from sim_train.suites import suite_named
-
     if temperature != 1.0 and not sample:
         raise StudyError(f"--temperature {temperature:g} belongs to sampling: give --sample too")
     chosen = suite_named(suite)
+    plan = plan_episodes(chosen.name, chosen.tasks, splits=split, episodes=episodes, seed=seed)
+    # Here, so that neither another command nor a mistyped name waits for torch and simulators.
+    from sim_train.evaluation.evaluation import Evaluation
+    from sim_train.evaluation.reporting import run_and_report
+    from sim_train.evaluation.source import Source
+
     source = Source(
         checkpoint=checkpoint,
         server=server,
@@ -84,7 +85,6 @@ def evaluate(
     )
     if record and source.folder is None:
         raise StudyError(f"--record writes into a checkpoint folder, and {checkpoint!r} is none")
-    plan = plan_episodes(chosen.name, chosen.tasks, splits=split, episodes=episodes, seed=seed)
     evaluation = Evaluation(
         suite=chosen,
         source=source,
