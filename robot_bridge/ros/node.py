@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -81,6 +82,17 @@ class BridgeNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.is_finalized = True
         return self._carry_out(self.release, super().on_shutdown, state)
+
+    def _LifecycleNodeMixin__on_change_state(  # rclpy's own callback of the service
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """A transition that is not possible now ends the process in rclpy 7.1; here it is refused."""
+        try:
+            return super()._LifecycleNodeMixin__on_change_state(request, response)
+        except RuntimeError as error:
+            _log.warning("a transition was refused: %s", error)
+            response.success = False
+            return response
 
     def _carry_out(
         self,

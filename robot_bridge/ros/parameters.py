@@ -159,3 +159,19 @@ TOPIC_PARAMETERS = (
 )
 
 PARAMETERS = (*RIG_PARAMETERS, *SERVICE_PARAMETERS, *TOPIC_PARAMETERS)
+
+
+def table_for_people() -> str:
+    """The parameters as the manual prints them, in Markdown."""
+    lines = ["| parameter | default | |", "|---|---|---|"]
+    for parameter in PARAMETERS:
+        default = f"`{parameter.default}`" if parameter.default != "" else "empty"
+        if isinstance(parameter.default, bool):
+            default = f"`{str(parameter.default).lower()}`"
+        words = parameter.description
+        if parameter.choices:
+            words += f" One of {', '.join(f'`{choice}`' for choice in parameter.choices if choice)}."
+        if parameter.low is not None:
+            words += f" {parameter.low:g} to {parameter.high:g}."
+        lines.append(f"| `{parameter.name}` | {default} | {words} |")
+    return "\n".join(lines)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from robot_bridge.ros.dds_profile import environment
+from robot_bridge.ros.dds_profile import VARIABLES, environment
 from robot_bridge.ros.parameters import EXECUTABLE, Value
 from robot_bridge.system import bridge_node, parameter_file_text, ros_command
 
@@ -30,6 +30,7 @@ class RunningNode:
         *,
         namespace: str = "",
         installed: Mapping[str, str] | None = None,
+        profile: str = "one_machine",
         more: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +38,7 @@ class RunningNode:
         node = bridge_node(
             namespace=namespace,
             parameters=own | dict(parameters),
-            environment=environment(one_machine=True),
+            environment=environment(one_machine=True) if profile == "one_machine" else {},
             log_level="info",
         )
         parameter_file = folder / "parameters.yaml"
@@ -53,7 +54,11 @@ class RunningNode:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**(os.environ if installed is None else installed), **_ros_settings(), **node.environment},
+            env={
+                **(_without_profile(os.environ) if installed is None else installed),
+                **_ros_settings(),
+                **node.environment,
+            },
             cwd=None if installed is None else folder,
         )
         self.log = ""
@@ -132,4 +137,8 @@ def executables(installed: Mapping[str, str]) -> list[str]:
 
 
 def _ros_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(("ROS_", "OMP_", "FAST"))}
+    return {name: value for name, value in os.environ.items() if name.startswith(("ROS_", "OMP_"))}
+
+
+def _without_profile(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in VARIABLES}

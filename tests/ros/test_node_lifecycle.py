@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from geometry_msgs.msg import PoseStamped
+from motion import moving_arm, patient_rig
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -20,13 +21,12 @@ from robot_bridge.ros.parameters import PARAMETERS, Value
 from robot_bridge.ros.quality import stream_quality
 from robot_contract.client import OperatorClient
 from robot_contract.errors import BridgeUnavailable
-from robot_contract.messages import BridgeStatus, JointGoal, OperatorAction, OperatorEvent
+from robot_contract.messages import BridgeStatus, OperatorAction, OperatorEvent
 from robot_contract.pose import distance_between
 
 NODE = "/robot_bridge"
 STATE = stream_quality("reliable", 1000)
 BURNERS = 2
-STOP_SECONDS = 1.0  # that a call may take on a machine with no core to spare
 
 
 @pytest.fixture
@@ -142,56 +142,36 @@ def test_what_does_not_fit_ends_the_program_with_one_sentence(
 def test_stop_is_heard_by_a_moving_arm_on_a_machine_under_load(
     tmp_path: Path, installed: Mapping[str, str], client: RosClient
 ) -> None:
-    with RunningNode(tmp_path, {"rig": "mock"}, installed=installed) as node:
+    with RunningNode(tmp_path, {"rig": patient_rig(tmp_path)}, installed=installed) as node:
         address = node.address()
         poses = client.hear(PoseStamped, f"{NODE}/sent_pose", STATE)
         for camera in ("external", "wrist"):
             topic = f"{NODE}/{camera}/image_raw/compressed"
             client.hear(CompressedImage, topic, stream_quality("best_effort", 5))
-        poses.until(lambda m: len(m) > 5, 60.0)
-        burners = [
-            multiprocessing.get_context("spawn").Process(target=burn, daemon=True) for _ in range(BURNERS)
-        ]
+        start = poses.until(lambda m: len(m) > 5, 60.0)[-1]
+        spawn = multiprocessing.get_context("spawn")
+        burners = [spawn.Process(target=burn, daemon=True) for _ in range(BURNERS)]
         for burner in burners:
             burner.start()
         try:
-            moved_from, stopped = asyncio.run(move_and_stop(address, client, poses.messages))
+            answer = asyncio.run(stop_while_moving(address, client))
         finally:
             for burner in burners:
                 burner.terminate()
                 burner.join()
-        assert stopped.success
-        assert stopped.message.startswith("FAULT: ROS: stop")
-        final = poses.messages[-1]
-        assert 0.002 < distance_between(moved_from, pose_of(final.pose)) < 0.2, (
-            "it had set out, and stopped early"
-        )
-        standing = len(poses.messages)
-        later = poses.until(lambda m: len(m) > standing + 20)[standing:]
-        assert all(pose.pose == final.pose for pose in later), "it stands where it came to rest"
-        with pytest.raises(BridgeUnavailable, match="possible are"):
+        assert answer.success
+        assert answer.message == "FAULT: ROS: stop"
+        came = len(poses.messages)
+        final = poses.until(lambda m: len(m) > came + 50 and m[-1].pose == m[-40].pose, 60.0)[-1]
+        assert distance_between(pose_of(start.pose), pose_of(final.pose)) < 0.1, "it stopped on its way"
+        with pytest.raises(BridgeUnavailable, match="possible are stop, clear"):
             act(address, "arm")
         assert act(address, "clear").mode == "IDLE", "a person clears it"
 
 
-async def move_and_stop(
-    address: str, client: RosClient, poses: list[PoseStamped]
-) -> tuple[object, Trigger.Response]:
-    start = pose_of(poses[-1].pose)
-    async with OperatorClient(address) as operator:
-        await operator.send(OperatorEvent(action="arm", operator="ann"))
-
-        async def move() -> None:
-            async for _ in operator.move_to(JointGoal(name="ready")):
-                pass
-
-        moving = asyncio.ensure_future(move())
-        while distance_between(start, pose_of(poses[-1].pose)) < 0.002:
-            await asyncio.sleep(0.01)
-        answer = await asyncio.to_thread(client.call, Trigger, f"{NODE}/stop", Trigger.Request())
-        await asyncio.sleep(2.0)
-        await moving
-    return start, answer
+async def stop_while_moving(address: str, client: RosClient) -> Trigger.Response:
+    async with moving_arm(address):
+        return await asyncio.to_thread(client.call, Trigger, f"{NODE}/stop", Trigger.Request())
 
 
 def burn() -> None:

@@ -5,17 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
+from motion import moving_arm, patient_rig
 from ros_client import RosClient
 from running_node import RunningNode
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from robot_bridge.ros.messages import pose_of
 from robot_bridge.ros.quality import DIAGNOSTICS, stream_quality
 from robot_contract.client import OperatorClient
-from robot_contract.messages import JointGoal, OperatorEvent
-from robot_contract.pose import distance_between
 
 STATE = stream_quality("reliable", 100)
 END_SECONDS = 10.0  # on a machine with no core to spare; benchmarks/ros.py measures it
@@ -24,7 +21,7 @@ END_SECONDS = 10.0  # on a machine with no core to spare; benchmarks/ros.py meas
 def test_each_namespace_has_a_bridge_of_its_own_and_ends_at_once(
     tmp_path: Path, installed: Mapping[str, str]
 ) -> None:
-    parameters = {"rig": "mock", "driver": "", "image_rate_hz": 0.0}
+    parameters = {"rig": patient_rig(tmp_path), "image_rate_hz": 0.0}
     with (
         RosClient() as client,
         RunningNode(
@@ -51,7 +48,7 @@ def test_each_namespace_has_a_bridge_of_its_own_and_ends_at_once(
         assert asyncio.run(modes(addresses)) == ["FAULT", "IDLE"], "the other arm goes on"
 
         assert left.interrupt() < END_SECONDS, left.log
-        asyncio.run(interrupt_while_moving(right, addresses[1], client))
+        assert asyncio.run(interrupt_while_moving(right, addresses[1])) < END_SECONDS, right.log
     for node in (left, right):
         assert "Traceback" not in node.log
         assert "terminate called" not in node.log
@@ -67,19 +64,6 @@ async def modes(addresses: tuple[str, str]) -> list[str]:
     return found
 
 
-async def interrupt_while_moving(node: RunningNode, address: str, client: RosClient) -> None:
-    poses = client.hear(PoseStamped, f"{node.name}/sent_pose", STATE)
-    await asyncio.to_thread(poses.until, lambda m: bool(m), 60.0)
-    start = pose_of(poses.messages[0].pose)
-    async with OperatorClient(address) as operator:
-        await operator.send(OperatorEvent(action="arm", operator="ann"))
-
-        async def move() -> None:
-            async for _ in operator.move_to(JointGoal(name="ready")):
-                pass
-
-        moving = asyncio.ensure_future(move())
-        while distance_between(start, pose_of(poses.messages[-1].pose)) < 0.002:
-            await asyncio.sleep(0.01)
-        assert await asyncio.to_thread(node.interrupt) < END_SECONDS, node.log
-        await asyncio.gather(moving, return_exceptions=True)
+async def interrupt_while_moving(node: RunningNode, address: str) -> float:
+    async with moving_arm(address):
+        return await asyncio.to_thread(node.interrupt)

@@ -1,6 +1,7 @@
 from enum import Enum
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -17,6 +18,9 @@ class LifecycleState:
 class LifecyclePublisher(Publisher): ...
 
 class LifecycleNode(Node):
+    def _LifecycleNodeMixin__on_change_state(
+        self, req: ChangeState.Request, resp: ChangeState.Response
+    ) -> ChangeState.Response: ...
     def trigger_configure(self) -> TransitionCallbackReturn: ...
     def trigger_activate(self) -> TransitionCallbackReturn: ...
     def trigger_shutdown(self) -> TransitionCallbackReturn: ...

@@ -1,0 +1,5 @@
+class ChangeState:
+    class Request: ...
+
+    class Response:
+        success: bool
