@@ -14,7 +14,7 @@ MESSAGE_TYPES: dict[str, type[Message]] = {
 }
 
 
-@cache  # what builds it leaves a circle of references behind: a quarter of a megabyte with every file
+@cache  # what builds it leaves a circle of references behind: 0.39 MB with every file
 def schema_of(type_name: str) -> bytes:
     """The type and all that it is made of, as a file's schema record has it."""
     return build_file_descriptor_set(MESSAGE_TYPES[type_name]).SerializeToString()
