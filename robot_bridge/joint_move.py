@@ -48,7 +48,7 @@ class JointMove:
             return f"the arm came to rest {distance * 1000:.0f} mm and {angle:.2f} rad from its goal"
         distance, angle = distance_between(measured, goal), angle_between(measured, goal)
         if not (distance <= _STANDS_DISTANCE and angle <= _STANDS_ANGLE):
-            return f"the arm was sent to its goal; it stands {distance * 1000:.0f} mm and {angle:.2f} rad beside"
+            return f"the arm was sent to its goal; it stands {distance * 1000:.0f} mm and {angle:.2f} rad off"
         return ARRIVED
 
 
