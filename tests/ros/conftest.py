@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "contract")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "contract"), str(HERE.parent / "faults")]
 os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % 100)  # nobody else's
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 

@@ -1,0 +1,139 @@
+"""The whole chain and no metal: policy server, the installed ROS node on libfranka before a simulated control
+interface, pictures of the twin that follows the arm, an operator with the key, topics, and the recording.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from bad_trial import RIG_CHANGES, BadTrial
+from geometry_msgs.msg import PoseStamped
+from ros_client import Heard, RosClient
+from running_node import RunningNode
+from sensor_msgs.msg import CompressedImage, JointState
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from workspace import ROOT, clean_environment
+
+from robot_bridge.franka.simulated import SimulatedFci, missing_environment
+from robot_bridge.recording.reading import read_recording
+from robot_bridge.rig_file import find_rig, load_rig
+from robot_bridge.ros.quality import LATCHED, stream_quality
+from robot_contract.client import BlockingPolicyClient, OperatorClient
+
+SERVER = ROOT / ".venv" / "bin" / "python"  # where PyTorch is; the node's environment has none
+NODE = "/arm/robot_bridge"
+STATE = stream_quality("reliable", 100)
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing_environment()), reason=missing_environment() or "it is there"),
+    pytest.mark.skipif(not SERVER.exists(), reason="no .venv with the policy server; make setup makes it"),
+]
+
+
+@contextlib.contextmanager
+def policy_server(folder: Path) -> Iterator[str]:
+    """Its address; the policy goes straight down."""
+    settings = folder / "policy.json"
+    settings.write_text(json.dumps({"mark_mm": -1.0, "chunk_length": 16}))
+    words = ["--stand-in", "--checkpoints", f"stand-in={settings}", "--address", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [str(SERVER), "-m", "policy_server", "serve", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if found := re.search(r"serving.*?(127\.0\.0\.1:\d+)", line):
+                    yield found[1]
+                    break
+        finally:
+            process.terminate()
+
+
+def write_rig(folder: Path, server: str, robot: str) -> Path:
+    """The rig of the simulated control interface, with the policy's tool and more patient."""
+    with BlockingPolicyClient(server) as client:
+        tool = client.get_contract("stand-in").flange_from_tcp
+    shipped = find_rig("franka_simulated")
+    own = load_rig(shipped).flange_from_tcp
+    text = shipped.read_text()
+    for old, new in (
+        *RIG_CHANGES,
+        (f"quaternion: {own.quaternion.tolist()}", f"quaternion: {tool.quaternion.tolist()}"),
+        (f"position: {own.position.tolist()}", f"position: {tool.position.tolist()}"),
+        ("address: 127.0.0.1 ", f"address: {robot} "),
+        ("width: 640", "width: 320"),
+        ("height: 480", "height: 240"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    path = folder / "rig.yaml"
+    path.write_text(text)
+    return path
+
+
+class Topics:
+    def __init__(self, client: RosClient) -> None:
+        self.client = client
+        self.poses: Heard[PoseStamped] = client.hear(PoseStamped, f"{NODE}/tcp_pose", STATE)
+        self.joints: Heard[JointState] = client.hear(JointState, f"{NODE}/joint_states", STATE)
+        self.modes: Heard[String] = client.hear(String, f"{NODE}/mode", LATCHED)
+        self.pictures: Heard[CompressedImage] = client.hear(
+            CompressedImage, f"{NODE}/external/image_raw/compressed", stream_quality("best_effort", 5)
+        )
+
+
+async def drive(address: str, topics: Topics) -> None:
+    async with OperatorClient(address) as client:
+        trial = BadTrial(client, None)  # type: ignore[arg-type] - nothing is injected in the bridge
+        async with trial.key():
+            began = (await trial.start()).tcp_pose.position[2]
+            topics.poses.forget()
+            await asyncio.sleep(1.0)
+            moved = await trial.run()
+            assert moved.driver == "franka"
+            assert moved.tcp_pose.position[2] < began - 0.002, "the policy goes down"
+            await asyncio.to_thread(topics.poses.until, lambda m: len(m) > 20, 60.0)
+            answer = await asyncio.to_thread(topics.client.call, Trigger, f"{NODE}/stop", Trigger.Request())
+            assert answer.success
+            status = await trial.until(lambda s: s.mode == "FAULT")
+            assert status.why == "ROS: stop"
+            await asyncio.sleep(0.7)
+            assert (await trial.act("clear")).mode == "IDLE"
+
+
+def test_a_trial_from_the_key_to_the_recording(tmp_path: Path, installed: Mapping[str, str]) -> None:
+    recordings = tmp_path / "recordings"
+    with SimulatedFci() as fci, policy_server(tmp_path) as server, RosClient() as client:
+        parameters = {
+            "rig": str(write_rig(tmp_path, server, fci.address)),
+            "policy_server": server,
+            "recordings": str(recordings),
+            "robot_type": "fr3",
+        }
+        with RunningNode(tmp_path, parameters, namespace="arm", installed=installed) as node:
+            topics = Topics(client)
+            asyncio.run(drive(node.address(), topics))
+            heights = [message.pose.position.z for message in topics.poses.messages]
+            assert min(heights) < heights[0], "the way down was published"
+            assert len(topics.joints.messages[-1].name) == 9
+            assert topics.pictures.messages, "the twin's pictures of the arm"
+            modes = [message.data.partition(":")[0] for message in topics.modes.messages]
+            assert {"IDLE", "ARMED", "RUNNING", "FAULT"} <= set(modes)
+            node.interrupt()
+    [path] = [path for path in recordings.iterdir() if ".mcap" in path.name]
+    recording = read_recording(path)
+    running = [tick for tick in recording.ticks if tick.mode == "RUNNING"]
+    assert len(running) > 20
+    assert any(tick.was_tracked for tick in running)
+    assert recording.ticks[-1].mode == "FAULT"
+    assert recording.pictures
