@@ -104,10 +104,6 @@ class Worker:
         """For `wait`, and for nothing else."""
         return self._connection
 
-    @property
-    def process_id(self) -> int | None:
-        return self._process.pid
-
     def _with_pictures(self, simulation: int, view: View) -> View:
         shared = _pictures(self._suite, self._memory, simulation)
         pictures = {name: picture.copy() for name, picture in shared.items()}

@@ -17,7 +17,7 @@ from robot_contract.errors import SceneError, SimulationUnavailable, nearest_nam
 from sim_train.demos.attempts import Attempts
 from sim_train.demos.data_set import assemble, open_folder, read_rows
 from sim_train.demos.recording import Demonstration, Failed, Recipe, demonstrate, recipe_for
-from sim_train.seeds import FIRST_EVALUATION_SEED, seeds_of
+from sim_train.seeds import FIRST_EVALUATION_SEED, is_for_training, seeds_of
 from sim_train.simulation import Episode
 from sim_train.suites import Suite, suite_named
 from sim_train.vector import Question
@@ -37,6 +37,11 @@ class Wanted:
     def episode(self, number: int) -> Episode:
         """Of an attempt: the tasks take turns, and a suite's seeds begin again when all have been."""
         seed, there_are = self.burst_seed(number), seeds_of(self.suite.name)
+        if not is_for_training(seed):
+            raise SceneError(
+                f"seed {seed} would be used; those from {FIRST_EVALUATION_SEED} on are kept for evaluation,"
+                " and there are none below 0"
+            )
         return Episode(
             suite=self.suite.name,
             task=self.tasks[number % len(self.tasks)],
@@ -93,18 +98,20 @@ def demos(
     if episodes < 1 or every < 1 or workers < 1:
         raise SceneError("episodes, every and workers are at least 1")
     suite, tasks = find_tasks(task)
-    if seed < 0 or seed + episodes > FIRST_EVALUATION_SEED:
-        raise SceneError(
-            f"seeds {seed} to {seed + episodes} were asked for; those from {FIRST_EVALUATION_SEED} on are"
-            " kept for evaluation, and there are none below 0"
-        )
     recipe = recipe_for(suite, every=every, with_bursts=bursts)
     wanted = Wanted(suite=suite, tasks=tasks, first_seed=seed, recipe=recipe)
+    for number in (0, episodes - 1):
+        wanted.episode(number)  # said now rather than when it is come to
     open_folder(out, wanted.settings())
     attempts = Attempts(out / "attempts", already={row["attempt"] for row in read_rows(out)})
     try:
         record(wanted, attempts, episodes, workers)
         assemble(out, attempts, attempts.chosen(episodes), fps=1 / (suite.step_period * every))
+    except KeyboardInterrupt:
+        made = len(attempts.good)
+        raise SystemExit(
+            f"sim-train: interrupted with {made} demonstrations; given again, it goes on"
+        ) from None
     finally:
         attempts.close()
     _say_result(out, attempts)

@@ -162,16 +162,14 @@ def test_closing_leaves_no_process_and_no_shared_memory() -> None:
 
 def test_workers_end_when_their_parent_is_killed() -> None:
     code = (
-        "import os\n"
+        "import multiprocessing\n"
         "from sim_train.stand_in import STAND_IN\n"
         "from sim_train.worker_cells import WorkerCells\n"
-        "from sim_train.vector import *\n"
         "from sim_train.simulation import Episode\n"
-        "import operator\n"
         "if __name__ == '__main__':\n"
         "    cells = WorkerCells(STAND_IN, 2, workers=2)\n"
         "    cells.reset({i: Episode(suite='stand-in', task='one', seed=i) for i in (0, 1)})\n"
-        "    print(*[w.process_id for w in cells._workers], flush=True)\n"
+        "    print(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
         "    input()\n"
     )
     parent = subprocess.Popen(
