@@ -13,11 +13,15 @@ STEP_PERIOD = 0.05  # [s]
 TRANSLATION = 0.05  # [m] along each axis, for an action of 1
 ROTATION = 0.5  # [rad] about each axis, for an action of 1
 OPENS, CLOSES = -1.0, 1.0
+# robosuite takes a rotation of exactly zero to mean "the orientation wanted before", not "the measured one".
+_NO_TURN = 1e-9
 
 
 def to_environment(action: Vector, opens: bool) -> Vector:
     """(7,) of the environment from (7,) in metres, radians and opening; larger ones are cut, axis by axis."""
     arm = np.concatenate([action[:3] / TRANSLATION, action[3:6] / ROTATION])
+    if not arm[3:].any():
+        arm[3] = _NO_TURN
     return np.append(np.clip(arm, -1.0, 1.0), OPENS if opens else CLOSES)
 
 

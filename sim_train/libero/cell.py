@@ -5,7 +5,10 @@ gripper's ramp put back by hand. Nothing is drawn, and no OpenGL is touched, bef
 """
 
 import contextlib
+import copy
 import io
+import warnings
+from collections.abc import Generator
 from typing import Any
 
 import mujoco
@@ -25,8 +28,8 @@ _HORIZON = 1_000_000  # the protocol's limit ends an episode, not robosuite's
 
 class Cell:
     def __init__(self, task: Task, protocol: Protocol) -> None:
-        self._gl = settle_gl()
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        settle_gl()
+        with _quiet():
             from libero.libero.envs.env_wrapper import ControlEnv
 
             self._wrapper = ControlEnv(
@@ -104,19 +107,13 @@ class Cell:
         free = {name: body for name, body in bodies.items() if int(model.body_rootid[body]) not in touching}
         if not free:
             return []
-        ahead = mujoco.MjData(model)
-        mujoco.mj_copyData(ahead, model, data)
+        ahead = copy.copy(data)
         mujoco.mj_step(model, ahead, _FALL_STEPS)
         return [name for name, body in free.items() if data.xpos[body, 2] - ahead.xpos[body, 2] > _FALL]
 
     def draw(self, camera: str, size: int) -> Picture:
         """As robosuite hands it over: bottom row first."""
         if not self._can_draw:
-            if self._gl not in ("osmesa", "egl"):
-                raise SimulationUnavailable(
-                    "LIBERO's pictures need OSMesa or EGL: apt-get install libosmesa6, or libegl1 and"
-                    f" libgl1-mesa-dri, before the program starts; this process has {self._gl or 'neither'}"
-                )
             from robosuite.utils.binding_utils import MjRenderContextOffscreen
 
             context = MjRenderContextOffscreen(self.environment.sim, device_id=-1)
@@ -126,5 +123,14 @@ class Cell:
         return self.environment.sim.render(camera_name=camera, width=size, height=size)
 
     def close(self) -> None:
-        with contextlib.redirect_stderr(io.StringIO()):
+        with _quiet():
             self._wrapper.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """robosuite and LIBERO have much to say about files that nobody needs, and warn of themselves."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -8,6 +8,7 @@ from robot_contract.pose import Vector
 from sim_train.libero.boxes import Boxes
 from sim_train.libero.cell import Cell
 from sim_train.libero.goal import named_bodies
+from sim_train.libero.solids import boxes_where, solid_roots
 
 _ROBOT = ("robot0_", "gripper0_", "mount0_")
 
@@ -32,10 +33,10 @@ def see(cell: Cell, closed: bool) -> ExpertView:
     environment, model, data = cell.environment, cell.model, cell.data
     thing, goal = (int(environment.obj_body_id[name]) for name in named_bodies(cell))
     site = data.site("gripper0_grip_site")
-    roots = model.body_rootid[model.geom_bodyid]
-    solid = (model.geom_contype > 0) | (model.geom_conaffinity > 0)
-    bodies = [model.body(int(root)).name for root in range(model.nbody)]
-    is_thing_like = np.array([body != 0 and not bodies[body].startswith(_ROBOT) for body in roots])
+    roots = solid_roots(cell)
+    thing_root, goal_root = model.body_rootid[thing], model.body_rootid[goal]
+    robot = [body for body in range(model.nbody) if model.body(body).name.startswith(_ROBOT)]
+    elsewhere = (roots > 0) & ~np.isin(roots, [thing_root, goal_root, *robot])
     return ExpertView(
         grip_position=site.xpos.copy(),
         grip_rotation=site.xmat.reshape(3, 3).copy(),
@@ -43,24 +44,8 @@ def see(cell: Cell, closed: bool) -> ExpertView:
         finger_speed=float(np.abs(data.qvel[cell.robot._ref_gripper_joint_vel_indexes]).max()),
         closed=closed,
         thing=data.xpos[thing].copy(),
-        thing_boxes=_boxes(cell, solid & (roots == model.body_rootid[thing])),
+        thing_boxes=boxes_where(cell, roots == thing_root),
         goal=data.xpos[goal].copy(),
-        goal_boxes=_boxes(cell, solid & (roots == model.body_rootid[goal])),
-        others=_boxes(
-            cell,
-            solid & is_thing_like & (roots != model.body_rootid[thing]) & (roots != model.body_rootid[goal]),
-        ),
-    )
-
-
-def _boxes(cell: Cell, chosen: Vector) -> Boxes:
-    """Each geometry's own bounding box, along its own axes."""
-    model, data = cell.model, cell.data
-    numbers = np.flatnonzero(chosen)
-    rotations = data.geom_xmat[numbers].reshape(-1, 3, 3)
-    inner = model.geom_aabb[numbers]
-    return Boxes(
-        centers=data.geom_xpos[numbers] + np.einsum("nij,nj->ni", rotations, inner[:, :3]),
-        rotations=rotations.copy(),
-        halves=inner[:, 3:].copy(),
+        goal_boxes=boxes_where(cell, roots == goal_root),
+        others=boxes_where(cell, elsewhere),
     )

@@ -1,30 +1,31 @@
 """Which OpenGL draws LIBERO's pictures in this process: decided before robosuite is imported, for good.
 
-Mesa's OSMesa and its EGL give the same bytes here; OSMesa comes first, since several processes that draw with
-EGL's threads get in each other's way. A process that draws with EGL already (the twin does) stays with it.
+The same choice as the twin's, so that both may draw in one process: EGL where it starts, else OSMesa. With
+Mesa's software renderer the two give the same bytes. robosuite loads one even where nothing is drawn.
 """
 
 import os
 import sys
 
-from robot_bridge.twin.gl_choice import why_not
-from robot_contract.errors import SimulationUnavailable
-
-_NAMES = ("osmesa", "egl")
+from robot_bridge.twin.gl_choice import choose_gl
+from robot_contract.errors import DeviceFault, SimulationUnavailable
 
 
 def settle_gl() -> str:
-    """`osmesa`, `egl`, or `disabled` where neither is installed: everything but pictures works then."""
-    wanted = {os.environ.get(name, "").lower() for name in ("PYOPENGL_PLATFORM", "MUJOCO_GL")} - {""}
+    """`egl` or `osmesa`."""
+    chosen = os.environ.get("MUJOCO_GL", "").lower()
     if "robosuite" in sys.modules:
-        return os.environ.get("MUJOCO_GL", "")
-    if len(wanted) > 1 or not wanted <= {*_NAMES, "disabled"}:
+        return chosen
+    bound = os.environ.get("PYOPENGL_PLATFORM", "").lower()
+    wanted = {chosen, bound} - {""}
+    if len(wanted) > 1 or not wanted <= {"egl", "osmesa"}:
         raise SimulationUnavailable(
-            f"LIBERO draws with one of {', '.join(_NAMES)}, and this process has chosen"
-            f" {' and '.join(sorted(wanted))} (MUJOCO_GL, PYOPENGL_PLATFORM): open it in a process of its own"
+            f"LIBERO draws with egl or osmesa, and this process has chosen {' and '.join(sorted(wanted))}"
+            f" (MUJOCO_GL={chosen}, PYOPENGL_PLATFORM={bound}); open it in a process of its own"
         )
-    name = wanted.pop() if wanted else next((n for n in _NAMES if why_not(n) is None), "disabled")
-    os.environ["MUJOCO_GL"] = name
-    if name != "disabled":
-        os.environ["PYOPENGL_PLATFORM"] = name
+    try:
+        name = wanted.pop() if wanted else choose_gl("auto")
+    except DeviceFault as fault:
+        raise SimulationUnavailable(f"LIBERO needs OpenGL without a screen, as {fault}") from fault
+    os.environ["MUJOCO_GL"] = os.environ["PYOPENGL_PLATFORM"] = name
     return name

@@ -6,6 +6,7 @@ import numpy as np
 
 from robot_contract.pose import Vector
 from sim_train.libero.cell import Cell
+from sim_train.libero.solids import middle_of
 from sim_train.libero.tasks import Task
 
 EXPERT_SUITES = ("libero_spatial", "libero_object")  # one thing to pick up, one place to put it
@@ -51,5 +52,5 @@ def _body_name(environment: Any, name: str) -> str:
 def _position(cell: Cell, name: str) -> Vector:
     environment = cell.environment
     if name in environment.obj_body_id:
-        return cell.data.xpos[environment.obj_body_id[name]].copy()
+        return middle_of(cell, int(environment.obj_body_id[name]))
     return cell.data.site(name).xpos.copy()

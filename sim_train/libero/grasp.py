@@ -17,6 +17,8 @@ _ROOM = 0.012  # [m] that is worth having between hand and things
 _SPARE = 0.006  # [m] of the open width
 _RIM_INSET = 0.004  # [m] from the outermost edge to the middle of a rim
 _RIM_DEPTH = 0.012  # [m] of the grip under a rim
+_RIM_LEAST = 0.03  # [m] from the middle of what is held by its rim
+_NEAR = 0.35  # [m] around the thing, where the hand may meet others
 _RIM_SHIFTS = (
     0.0,
     0.012,
@@ -55,23 +57,21 @@ def rotation_of(direction: float) -> Vector:
 
 
 def choose_grasp(thing: Vector, boxes: Boxes, others: Boxes) -> Grasp:
-    points = boxes.points
-    near = others.near(thing, 0.35)
+    """What fits across is held across; everything wider has an edge further out than _RIM_LEAST."""
+    near = others.near(thing, _NEAR)
     hand = hand_points(OPEN_WIDTH)
-    best, best_cost = None, np.inf
-    for position, held, direction, cost in (*_across(points), *_on_rim(points)):
+
+    def judged(position: Vector, held: Vector, direction: float, cost: float) -> tuple[float, Grasp]:
         direction = nearest_turn(direction)
         turned = hand @ rotation_of(direction).T + position
         room = min(near.gap(turned + np.array([0.0, 0.0, above])) for above in _APPROACH)
         cost += 40.0 * max(_ROOM - room, 0.0) + 0.1 * abs(direction - _HOME)
-        if cost < best_cost:
-            best = Grasp(
-                position=position, direction=direction, thing=thing, thing_from_grip=held - thing, room=room
-            )
-            best_cost = cost
-    if best is None:
-        raise ValueError("there is nothing on it that fingers fit around")
-    return best
+        return cost, Grasp(
+            position=position, direction=direction, thing=thing, thing_from_grip=held - thing, room=room
+        )
+
+    candidates = (*_across(boxes.points), *_on_rim(boxes.points))
+    return min((judged(*candidate) for candidate in candidates), key=lambda one: one[0])[1]
 
 
 def nearest_turn(direction: float) -> float:
@@ -112,7 +112,7 @@ def _on_rim(points: Vector) -> list[tuple[Vector, Vector, float, float]]:
     for direction in np.linspace(0.0, 2.0 * np.pi, _DIRECTIONS, endpoint=False):
         along = np.array([np.cos(direction), np.sin(direction)])
         reach = ((rim[:, :2] - middle) @ along).max()
-        if reach < 0.03:
+        if reach < _RIM_LEAST:
             continue
         held = np.append(middle + along * (reach - _RIM_INSET), high - _RIM_DEPTH)
         for shift in _RIM_SHIFTS:
