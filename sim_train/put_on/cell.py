@@ -17,7 +17,7 @@ from robot_bridge.scene.meshes import Mesh, part_mesh
 from robot_bridge.scene.parts import Part
 from robot_bridge.scene.scene import Light, Placement
 from robot_contract.pose import quaternion_multiply
-from sim_train.put_on.look import material, part_shapes, shape
+from sim_train.put_on.look import material, shape, thing_shapes
 
 GAP = 0.0005  # [m] above the table when placed
 _TABLE_CENTRE = (0.40, 0.0, -0.025)  # [m] as in the twin
@@ -58,9 +58,9 @@ def build_table(scene: ManiSkillScene, texture: str) -> Actor:
 
 
 def build_thing(
-    scene: ManiSkillScene, thing: Thing, placement: Placement, *, friction: float, mass: float
+    scene: ManiSkillScene, thing: Thing, placement: Placement, *, friction: float, mass: float, scanned: bool
 ) -> Actor:
-    """`friction` and `mass` are factors of the catalogue's."""
+    """`friction` and `mass` are factors of the catalogue's; `scanned` gives it a mesh where there is one."""
     builder = scene.create_actor_builder()
     felt = [part for part in thing.parts if part.touchable]
     density = mass * thing.mass / sum(part.volume for part in felt)
@@ -68,7 +68,7 @@ def build_thing(
     surface = PhysxMaterial(grip, grip, 0.0)
     for part in felt:
         _add_collision(builder, part, surface, density)
-    builder._procedural_shapes.extend(part_shapes(thing.parts))
+    builder._procedural_shapes.extend(thing_shapes(thing, scanned=scanned))
     builder.initial_pose = pose_of(placement)
     return builder.build(name=thing.name)
 

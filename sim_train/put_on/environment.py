@@ -34,7 +34,8 @@ from sim_train.put_on.pictures import Drawn
 from sim_train.put_on.shader import quick_shader
 from sim_train.put_on.truth import owners_of, pose_from, touching
 
-Look = Literal["fast", "full"]
+# The twin's plain arm; Franka's meshes and the stock shader; the plain arm and scanned things.
+Look = Literal["fast", "full", "scanned"]
 
 PHYSICS_RATE_HZ = 100
 
@@ -58,7 +59,7 @@ class PutOnEnv(BaseEnv):
         self.spread = Spread() if conditions is None else conditions
         self.look: Look = look
         self.put_on_cameras = default_cameras() if cameras is None else cameras
-        robot = PutOnPandaPlain.uid if look == "fast" else PutOnPanda.uid
+        robot = PutOnPandaPlain.uid if look != "full" else PutOnPanda.uid
         kwargs = {
             "robot_uids": robot,
             "control_mode": "put_on",
@@ -87,7 +88,7 @@ class PutOnEnv(BaseEnv):
                 if offset is not None:
                     pose = pose @ Pose.from_rotation_vector(offset.translation, offset.rotation)
             mount = None if camera.mount == "base" else self.agent.robot.links_map["panda_link8"]
-            shader = {"shader_config": quick_shader()} if self.look == "fast" else {"shader_pack": "minimal"}
+            shader = {"shader_config": quick_shader()} if self.look != "full" else {"shader_pack": "minimal"}
             configs.append(
                 CameraConfig(
                     uid=name,
@@ -114,7 +115,14 @@ class PutOnEnv(BaseEnv):
         things = [(known.receptacle(p.name), p) for p in scene.receptacles]
         things += [(known.object(p.name), p) for p in scene.objects]
         self._things = {
-            p.name: build_thing(self.scene, thing, p, friction=now.friction, mass=now.mass)
+            p.name: build_thing(
+                self.scene,
+                thing,
+                p,
+                friction=now.friction,
+                mass=now.mass,
+                scanned=self.look == "scanned",
+            )
             for thing, p in things
         }
 

