@@ -13,10 +13,20 @@ MINUTES = 30
 
 @pytest.mark.soak
 @pytest.mark.timeout(2 * 60 * MINUTES)
-def test_fault_20_soak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rig", ["mock", "twin"])
+def test_fault_20_soak(rig: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "soak.json"
     done = subprocess.run(
-        [sys.executable, "benchmarks/soak.py", "--minutes", str(MINUTES), "--json", str(report)],
+        [
+            sys.executable,
+            "benchmarks/soak.py",
+            "--rig",
+            rig,
+            "--minutes",
+            str(MINUTES),
+            "--json",
+            str(report),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
