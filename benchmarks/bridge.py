@@ -2,7 +2,8 @@
 
 python benchmarks/bridge.py [--quick] [--json FILE]
 
-filter_*           `filter_action` alone, over the ticks of a trial on the mock rig; processor time
+filter_*           `filter_action` alone, over the ticks of a trial on the mock rig, with the control thread's
+                   priority; processor time
 tick_*             a whole tick on the mock rig, all threads of the bridge running, without what its devices
                    take; time on the wall
 tick_work_*        the same, the control thread's own processor time: what a quiet core would show
@@ -19,6 +20,7 @@ Each fault is injected in process on the mock arm while a policy drives it; prom
 import gc
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from filter import print_stop_table, stop_figures
@@ -26,6 +28,7 @@ from mock_trial import Trial, rig_with_key, started
 from report import parser, report
 
 from robot_bridge.commands import Command
+from robot_bridge.control_thread import ask_for_realtime_priority
 from robot_bridge.records import TickRecord
 from robot_bridge.rig import Rig
 from robot_bridge.rig_file import find_rig, load_rig
@@ -182,7 +185,8 @@ def main() -> None:
     figures, n = times.figures()
     gc.collect()
     gc.freeze()  # as the control thread does: the tape is not looked at again
-    filtered = filter_seconds(rig, [r for r in records if r.mode == "RUNNING"])
+    with ThreadPoolExecutor(max_workers=1, initializer=ask_for_realtime_priority) as control:
+        filtered = control.submit(filter_seconds, rig, [r for r in records if r.mode == "RUNNING"]).result()
     for label, quantile in (("p50", 0.5), ("p99", 0.99)):
         figures[f"filter_{label}_ms"] = 1000 * float(np.quantile(filtered, quantile))
         n[f"filter_{label}_ms"] = len(filtered)
