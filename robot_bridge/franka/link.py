@@ -207,8 +207,8 @@ class Link:
             if state.robot_time != self._seen.robot_time:
                 self._seen_at = now  # a state that stands still grows old
             self._seen = state
-            self._note(state)
             try:
+                self._note(state)
                 self._drive(state, now)
             except DeviceFault as error:
                 self._lose(error)
@@ -325,7 +325,11 @@ class Link:
         self._target = None
         if self._is_moving and not self._is_ending and not self._lost:
             self._is_ending = True
-            self._fci.halt()
+            try:
+                self._fci.halt()
+            except DeviceFault as error:
+                self._fault = f"{self._fault}; {error}"
+                _log.error("%s", error)
 
     def _forget_motion(self) -> None:
         self._reference: JointReference | None = None

@@ -62,9 +62,9 @@ def test_a_frozen_client_ends_in_the_arms_own_reflex(fci: SimulatedFci, tracking
         assert fci.state().mode == "Reflex"
         client.send_signal(signal.SIGCONT)
         time.sleep(0.3)
+        assert fci.state().mode == "Reflex", "and nobody has cleared it"
         answer, _ = client.communicate("what is it\n", timeout=20.0)
         assert "communication_constraints_violation" in answer
-        assert fci.state().mode == "Reflex", "and nobody has cleared it"
 
 
 def test_a_killed_client_leaves_a_resting_arm_that_the_next_one_can_have(fci: SimulatedFci, open_rig) -> None:

@@ -15,7 +15,7 @@ def test_random_deltas_at_10_hz_end_where_they_were_sent(fci: SimulatedFci, open
     rng = np.random.default_rng(7)
     start = before = devices.arm.read().commanded_flange_pose
     errors = []
-    for step in range(50):
+    for step in range(30):
         after = apply_delta(before, rng.uniform(-0.005, 0.005, 3), rng.uniform(-0.015, 0.015, 3), "base")
         if step % 10 == 9:
             after = start

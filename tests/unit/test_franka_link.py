@@ -160,6 +160,18 @@ def test_a_target_that_leaps_is_approached_at_a_bounded_speed(opened: Opened) ->
     assert max(interface.fed_forward) <= limit + 1e-9
 
 
+def test_a_target_that_is_not_renewed_is_given_up_half_way(opened: Opened) -> None:
+    arm, interface = opened
+    posture = HOME + np.array([0.6, 0, 0, 0, 0, 0, 0.0])
+    arm.track(flange_pose(posture), posture)
+    until(lambda: interface.joints[0] > 0.01)
+    time.sleep(0.6)
+    stands = float(interface.joints[0])
+    assert stands < 0.5, "it takes 0.3 s to get there, and a target is good for 0.1 s"
+    time.sleep(0.2)
+    assert interface.joints[0] == stands
+
+
 def test_stop_latches_and_recovering_from_it_costs_no_recovery(opened: Opened) -> None:
     arm, interface = opened
     target = sweep(arm, 5)
