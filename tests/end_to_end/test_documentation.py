@@ -40,6 +40,7 @@ ELSEWHERE = {
     "kill": "a shell",
     "serve": "a machine with Ray",
     "ray": "a machine with Ray",
+    "torchrun": "a machine with several GPUs",
     "grpcurl": "a machine that has it",
     "systemctl": "a GPU machine",
     "prometheus": "a machine that has it",
@@ -73,7 +74,7 @@ COMMANDS = all_commands()
 
 @functools.cache
 def help_text(program: str, subcommand: str) -> str:
-    arguments = [sys.executable, "-m", PROGRAMS[program], *([subcommand] if subcommand else []), "--help"]
+    arguments = [sys.executable, "-m", PROGRAMS[program], *subcommand.split(), "--help"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -102,6 +103,8 @@ def test_a_documented_command_exists(document: str, command: str) -> None:
         arguments = words[1:]
         subcommand = arguments[0] if arguments and re.fullmatch(r"[a-z][a-z-]*", arguments[0]) else ""
         shown = help_text(program, subcommand)
+        if subcommand and arguments[1:] and re.search(rf"• {re.escape(arguments[1])}\b", shown):
+            shown = help_text(program, f"{subcommand} {arguments[1]}")  # a command of commands
         for option in (word.split("=")[0] for word in arguments if word.startswith("--")):
             assert option in shown, f"{document}: {program} {subcommand} has no {option}"
     elif program == "python" or program.endswith(".sh"):
