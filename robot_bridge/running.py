@@ -106,7 +106,7 @@ def check_rig(rig: Rig) -> str:
     for camera in rig.cameras:
         lines.append(
             f"camera    {camera.name}: {camera.driver} {camera.serial}, {camera.mount}, {camera.width}x"
-            f"{camera.height} at {camera.rate_hz:g} Hz; pictures over"
+            f"{camera.height} at {camera.rate_hz:g} Hz{' with depth' if camera.depth else ''}; pictures over"
             f" {rig.camera_age_limit(camera) * 1000:.0f} ms are not believed"
         )
     return "\n".join(lines)

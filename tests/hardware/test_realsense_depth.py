@@ -14,6 +14,7 @@ from robot_bridge.realsense.requirements import missing_requirement
 from robot_bridge.recording.encode import depth_png, frame_entries
 from robot_bridge.records import FrameRecord
 from robot_bridge.rig_file import find_rig, load_rig
+from robot_bridge.running import check_rig
 from robot_contract.errors import DeviceFault, RigError
 
 if missing_requirement():
@@ -160,6 +161,7 @@ def test_a_rig_asks_for_depth(recording: Path, tmp_path: Path) -> None:
     )
     rig = load_rig(rig_lines(tmp_path / "lab.yaml", lines))
     assert rig.camera("wrist").depth
+    assert "at 30 Hz with depth; pictures over" in check_rig(rig)
     cameras = open_realsense(rig.cameras)
     try:
         until(lambda: (f := cameras["wrist"].latest()) is not None and f.depth_mm is not None)

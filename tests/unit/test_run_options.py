@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from robot_bridge.__main__ import Run
 from robot_bridge.open_devices import open_devices
 from robot_bridge.records import NoRecorder
 from robot_bridge.rig import Rig
@@ -189,6 +190,11 @@ def test_missing_certificates_are_named(real_rig: Rig, tmp_path: Path) -> None:
     for name in ("ca.pem", "bridge.pem", "bridge.key"):
         (tmp_path / name).touch()
     assert with_options(real_rig, RunOptions(policy_tls=tmp_path)).policy_server.tls_folder == tmp_path
+
+
+def test_every_option_can_be_given_on_the_command_line() -> None:
+    given = {field.name for field in dataclasses.fields(Run)}
+    assert {field.name for field in dataclasses.fields(RunOptions)} <= given
 
 
 def test_without_a_recorder_a_recorded_trial_is_refused() -> None:
