@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from robot_bridge.devices import ArmState
-from robot_bridge.franka.link import ControlInterface, Link
+from robot_bridge.franka.control_interface import ControlInterface
+from robot_bridge.franka.link import Link
 from robot_bridge.kinematics import inverse
 from robot_bridge.rig import Rig
 from robot_contract.errors import DeviceFault

@@ -9,8 +9,8 @@ import time
 import franky
 import numpy as np
 
+from robot_bridge.franka.control_interface import FciState, Tracking
 from robot_bridge.franka.errors import names_in
-from robot_bridge.franka.fci_state import FciState, Tracking
 from robot_bridge.franka.model_check import model_problem
 from robot_bridge.franka.patience import within
 from robot_bridge.franka.settings import FrankaSettings, inertia_matrix

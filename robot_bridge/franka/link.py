@@ -13,19 +13,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from robot_bridge.devices import ArmState
+from robot_bridge.franka.control_interface import ControlInterface, FciState
 from robot_bridge.franka.errors import fault_sentence
-from robot_bridge.franka.fci_state import FciState, Tracking
+from robot_bridge.franka.monitor import Monitor
 from robot_bridge.franka.reference import JointReference
-from robot_bridge.kinematics import flange_pose, forward
+from robot_bridge.franka.velocity import tcp_twist
+from robot_bridge.kinematics import flange_pose
 from robot_bridge.rig import Rig
-from robot_bridge.safety.measured import measured_excess
 from robot_contract.errors import DeviceFault
-from robot_contract.pose import Pose, Vector, angle_between, distance_between, rotation_between
+from robot_contract.pose import Pose, Vector, angle_between, distance_between
 
 _log = logging.getLogger(__name__)
 
@@ -35,32 +35,10 @@ TARGET_LIFETIME = 0.1  # [s] without a target the reference stands, wherever it 
 CONTROL_LIFETIME = 1.0  # [s] without a target control is given back to the arm
 RECOVERY_SECONDS = 4.0  # [s] a recovery may take, a new connection included
 _EVERY = 2  # looks at the arm between two references: 100 Hz
-_LARGEST_LAG = (0.08, 0.6)  # [m] and [rad] of the measured from the commanded pose; twice the leash
-_LAG_SECONDS = 0.3  # so long it may be that far behind
-_EXCESS_COUNT = 3  # looks in a row that the measured motion may be outside
-_POOR_SECONDS = 0.5  # so long control packets may arrive badly
-_WARM_UP = 0.5  # [s] of a motion in which the share of packets says nothing yet
 _MOVED_BY_HAND = (0.005, 0.02)  # [m] and [rad]: an arm without control that stands farther off was moved
-_GAIN = 6.0  # [1/s] velocity commands per error in pose
-_LARGEST_TWIST = (0.6, 1.5)  # [m/s] and [rad/s] of a velocity command
 _REST_SECONDS = 2.0  # to come to rest before the connection is closed
 _REALTIME_PRIORITY = 45  # SCHED_FIFO, above the control loop's
 _STANDSTILL = 0.02  # [rad/s]
-
-
-class ControlInterface(Protocol):
-    """What the link needs of an arm's control interface; `Fci` is the real one."""
-
-    @property
-    def tracking(self) -> Tracking: ...
-    def read(self) -> FciState: ...
-    def how_it_ended(self) -> tuple[str, ...]: ...
-    def begin(self, joint_position: Vector) -> None: ...
-    def pull(self, joint_position: Vector, joint_velocity: Vector) -> None: ...
-    def push(self, twist: Vector) -> None: ...
-    def halt(self) -> None: ...
-    def recover(self) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -262,16 +240,18 @@ class Link:
             return
         if not now - target.at <= TARGET_LIFETIME:
             self._reference.stand(now)
-        self._watch(state, now)
-        if not self._fault and self._looks % _EVERY == 0:
+        names, detail = self._monitor.problem(state, self._commanded, now)
+        if names:
+            self._latch(names, detail)
+        elif self._looks % _EVERY == 0:
             self._pull(state, now)
 
     def _begin(self, state: FciState, target: Target, now: float) -> None:
         reference = JointReference(state.joint_position, self._joint_speed, self._rig.tick_period)
         reference.aim(target.joint_position, now)
         self._fci.begin(state.joint_position)
-        self._reference, self._is_moving, self._began_at = reference, True, now
-        self._near_at = self._good_at = now
+        self._reference, self._is_moving = reference, True
+        self._monitor = Monitor(self._rig.limits, self._settings.success_rate, now)
 
     def _pull(self, state: FciState, now: float) -> None:
         assert self._reference is not None
@@ -279,42 +259,7 @@ class Link:
         if self._fci.tracking == "impedance":
             self._fci.pull(joints, speed)
         else:
-            self._fci.push(self._twist(state, joints, speed))
-
-    def _twist(self, state: FciState, joints: Vector, speed: Vector) -> Vector:
-        """Of the tool centre point: the reference's own, and what brings the measured pose to it."""
-        tool = self._rig.flange_from_tcp
-        links = forward(joints)
-        wanted, found = links.flange_pose() @ tool, state.flange_pose @ tool
-        twist = links.jacobian() @ speed
-        twist[:3] += np.cross(twist[3:], wanted.position - links.flange_position)
-        twist[:3] += _GAIN * (wanted.position - found.position)
-        twist[3:] += _GAIN * rotation_between(found, wanted)
-        for rows, most in zip((slice(0, 3), slice(3, 6)), _LARGEST_TWIST, strict=True):
-            size = float(np.sqrt(twist[rows] @ twist[rows]))
-            if size > most:
-                twist[rows] *= most / size
-        return twist
-
-    def _watch(self, state: FciState, now: float) -> None:
-        """Is the arm where it was sent, does it keep to its limits, do packets arrive?"""
-        distance, angle = _LARGEST_LAG
-        lag = distance_between(self._commanded, state.flange_pose)
-        if lag <= distance and angle_between(self._commanded, state.flange_pose) <= angle:
-            self._near_at = now
-        if not now - self._near_at <= _LAG_SECONDS:
-            self._latch(("arm_does_not_follow",), f"it stands {lag * 1000:.0f} mm from its target")
-            return
-        if self._looks % _EVERY:
-            return
-        excess = measured_excess(state.joint_position, state.joint_velocity, self._rig.limits)
-        self._excess_count = self._excess_count + 1 if excess else 0
-        if self._excess_count >= _EXCESS_COUNT:
-            self._latch(("measured_motion",), excess)
-        if state.success_rate >= self._settings.success_rate or not now - self._began_at >= _WARM_UP:
-            self._good_at = now
-        if not now - self._good_at <= _POOR_SECONDS:
-            self._latch(("success_rate",), f"{state.success_rate:.0%} of the control packets arrived in time")
+            self._fci.push(tcp_twist(state.flange_pose, joints, speed, self._rig.flange_from_tcp))
 
     def _latch(self, names: tuple[str, ...], detail: str = "") -> None:
         """Stop, and keep the first reason."""
@@ -336,8 +281,6 @@ class Link:
         self._target: Target | None = None
         self._is_moving = False  # franky has control
         self._is_ending = False  # and was told to give it back
-        self._excess_count = 0
-        self._began_at = self._near_at = self._good_at = 0.0
 
     # recovery
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robot_bridge.franka.arm import FrankaArm
-from robot_bridge.franka.fci_state import FciState, Tracking
+from robot_bridge.franka.control_interface import FciState, Tracking
 from robot_bridge.franka.link import CONTROL_LIFETIME, STOPPED, TARGET_LIFETIME
 from robot_bridge.kinematics import flange_pose
 from robot_bridge.rig import Rig
