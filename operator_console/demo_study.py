@@ -26,8 +26,8 @@ class DemoPlan:
     """How many trials, taken from the splits in turn."""
     splits: tuple[str, ...] = ("train", "vision", "execution")
     """Distributions that the scenes are drawn from."""
-    seed: int = 0
-    """Seed of the first scene; the next trial has the next one."""
+    seed: int = 1_000_000
+    """Seed of the first scene, by default of those that no training uses; the next trial has the next one."""
     time_limit: float = 20.0
     """Seconds per trial."""
     policy: str = ""

@@ -29,6 +29,7 @@ from robot_bridge.system import Ports, Process
 from robot_contract.channel import open_blocking_channel
 
 TERMINATE_SECONDS = 8.0
+SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints" / "tiny-put-on"  # in a checkout
 
 
 class DemoError(RuntimeError):
@@ -148,8 +149,8 @@ class Demo:
     once: bool = False
     """Exit after the study, also on a terminal."""
     checkpoint: Path | None = None
-    """A checkpoint folder; without one a small policy with random weights is made, which moves the arm
-    through the whole chain but does not solve the task."""
+    """A checkpoint folder; without one the small policy that a checkout ships, trained in ManiSkill and never
+    on the twin. Where that is missing a policy with random weights is made, which solves nothing."""
     trials: int = 3
     """How many trials the study has."""
     rig: str = ""
@@ -187,6 +188,9 @@ def _run(stack: ExitStack, options: Demo, ports: Ports, interruptions: Interrupt
         check_free(name, getattr(ports, name))
     logs.mkdir(parents=True, exist_ok=True)
     checkpoint = options.checkpoint
+    if checkpoint is None and SHIPPED.is_dir():
+        checkpoint = SHIPPED
+        print(f"demo: serving checkpoints/{SHIPPED.name}, trained in ManiSkill and never on this twin")
     if checkpoint is None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touchdown-")))
         checkpoint = folder / "put-on"
