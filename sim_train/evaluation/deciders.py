@@ -5,6 +5,8 @@ first episode, with other random numbers in between; whoever samples answers dif
 """
 
 import dataclasses
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import methodcaller
@@ -16,14 +18,15 @@ import torch
 from policy_server.engine_policy import EnginePolicy
 from policy_server.preprocessing import DecodedObservation
 from policy_server.served_model import blank_observation
-from robot_contract.client import BlockingPolicyClient
-from robot_contract.errors import ContractError
-from robot_contract.messages import Observation
+from robot_contract.errors import ContractError, PolicyUnavailable
+from robot_contract.messages import ActionChunk, Observation
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Vector
 from sim_train.evaluation.asking import Asked, observation_of
 from sim_train.suites import Suite
 from sim_train.vector import Cells, Void
+
+_log = logging.getLogger(__name__)
 
 _SAME_QUESTION = 3  # times that a greedy policy is asked it
 
@@ -91,14 +94,28 @@ class CheckpointPolicy:
         """There is nothing to give back."""
 
 
+class Client(Protocol):
+    """What is needed of `BlockingPolicyClient`."""
+
+    def predict(self, observation: Observation) -> ActionChunk: ...
+    def close(self) -> None: ...
+
+
 class ServedPolicy:
     """A policy behind gRPC, asked as robots ask it: one call per robot, all of them at once."""
 
     def __init__(
-        self, client: BlockingPolicyClient, contract: PolicyContract, *, name: str, robots: int
+        self,
+        client: Client,
+        contract: PolicyContract,
+        *,
+        name: str,
+        robots: int,
+        pauses: Sequence[float] = (0.5, 2.0, 8.0),
     ) -> None:
         self.contract = contract
         self._client = client
+        self._pauses = pauses  # [s] before it asks again; after the last one the failure is raised
         self._name = name  # as the server calls it, whatever its contract does
         self._pool = ThreadPoolExecutor(max_workers=max(1, robots), thread_name_prefix="asking")
 
@@ -106,13 +123,23 @@ class ServedPolicy:
         return list(self._pool.map(self._predict, observations))
 
     def _predict(self, observation: Observation) -> Vector:
-        chunk = self._client.predict(dataclasses.replace(observation, policy=self._name))
+        chunk = self._ask(dataclasses.replace(observation, policy=self._name))
         if chunk.policy_digest != self.contract.policy_digest:
             raise ContractError(
                 f"the server's {self.contract.name!r} became another policy during the evaluation:"
                 f" {chunk.policy_digest[:12]} instead of {self.contract.policy_digest[:12]}"
             )
         return chunk.actions
+
+    def _ask(self, observation: Observation) -> ActionChunk:
+        """An answer is a function of the observation: asking again after a hiccup changes no figure."""
+        for pause in self._pauses:
+            try:
+                return self._client.predict(observation)
+            except PolicyUnavailable as error:
+                _log.warning("%s; asking again in %g s", error, pause)
+                time.sleep(pause)
+        return self._client.predict(observation)
 
     def probe(self) -> Observation:
         return blank_observation(self.contract)

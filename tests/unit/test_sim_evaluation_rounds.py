@@ -13,8 +13,8 @@ import torch
 from policy_server.checkpoint import open_checkpoint
 from policy_server.loading import load_model
 from robot_bridge.observation import encode_for_policy
-from robot_contract.errors import ContractError, StudyError
-from robot_contract.messages import Observation
+from robot_contract.errors import ContractError, PolicyUnavailable, StudyError
+from robot_contract.messages import ActionChunk, Observation, Timings
 from robot_contract.policy_contract import PolicyContract
 from robot_contract.pose import Vector
 from sim_train.evaluation.asking import Asked, observation_of, suite_problems
@@ -22,6 +22,7 @@ from sim_train.evaluation.deciders import (
     CheckpointPolicy,
     ExpertDecider,
     PolicyDecider,
+    ServedPolicy,
     require_greedy,
 )
 from sim_train.evaluation.outcome import Played
@@ -332,3 +333,54 @@ def test_a_policy_that_means_something_else_is_refused_with_every_reason(folders
         assert word in problems
     assert "camera external of 96 x 96 px" in problems
     assert "no camera 'wrist'" in problems
+
+
+# a served policy
+
+
+class Moody:
+    """A client that cannot reach its server a few times."""
+
+    def __init__(self, contract: PolicyContract, failures: int) -> None:
+        self._contract = contract
+        self.failures = failures
+        self.asked: list[Observation] = []
+
+    def predict(self, observation: Observation) -> ActionChunk:
+        self.asked.append(observation)
+        if self.failures:
+            self.failures -= 1
+            raise PolicyUnavailable("policy server 127.0.0.1:1: UNAVAILABLE: ping timeout")
+        return ActionChunk(
+            session=observation.session,
+            sequence=observation.sequence,
+            observed_at=observation.observed_at,
+            actions=np.zeros((self._contract.chunk_length, 7)),
+            interface_digest=self._contract.interface_digest,
+            policy_digest=self._contract.policy_digest,
+            timings=Timings(queue=0.0, preprocess=0.0, model=0.0, total=0.0, batch_size=1),
+        )
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def test_a_hiccup_of_the_server_is_asked_over_and_an_outage_is_raised(folders: dict[str, Path]) -> None:
+    contract = open_checkpoint(folders["l1"]).contract
+    client = Moody(contract, failures=2)
+    with closing(ServedPolicy(client, contract, name="arm", robots=1, pauses=(0.0, 0.0))) as policy:
+        assert policy.answer([policy.probe()])[0].shape == (8, 7)
+        assert [observation.policy for observation in client.asked] == ["arm"] * 3
+        client.failures = 3
+        with pytest.raises(PolicyUnavailable, match="ping timeout"):
+            policy.answer([policy.probe()])
+
+
+def test_a_policy_that_is_replaced_during_an_evaluation_ends_it(folders: dict[str, Path]) -> None:
+    contract = open_checkpoint(folders["l1"]).contract
+    client = Moody(replace(contract, weights_digest="1" * 64), failures=0)
+    with (
+        closing(ServedPolicy(client, contract, name="arm", robots=1)) as policy,
+        pytest.raises(ContractError, match="became another policy"),
+    ):
+        policy.answer([policy.probe()])
