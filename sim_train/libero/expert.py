@@ -40,7 +40,7 @@ def keep_or_choose(view: ExpertView, before: Grasp | None) -> Grasp:
     """The grasp while the thing is where it was or in the fingers, else a new one."""
     if before is not None and (view.closed or np.linalg.norm(view.thing - before.thing) < _MOVED):
         return before
-    return choose_grasp(view.thing, view.thing_boxes, _joined(view.others, view.goal_boxes))
+    return choose_grasp(view.thing, view.thing_boxes, _joined(view.others, view.goal_boxes), view.shoulder)
 
 
 def wish(view: ExpertView, grasp: Grasp) -> Wish:
@@ -86,7 +86,7 @@ def _approach(view: ExpertView, grasp: Grasp) -> Wish:
         passed = _top_along(around, view.grip_position, grasp.position, _HAND_RADIUS)
         height = max(grasp.position[2] + _ABOVE, passed + TIP_LENGTH + _MARGIN)
         return _travel(view, grasp.position, height, grasp.direction, opening)
-    funnel = 3.0 * max(aside - _ALIGNED, 0.0) + 0.1 * max(turned - _TURNED, 0.0)
+    funnel = 8.0 * max(aside - _ALIGNED, 0.0) + 0.1 * max(turned - _TURNED, 0.0)
     if aside < _ALIGNED and turned < _TURNED and above < 0.005:
         opening = 0.0
     return Wish(

@@ -10,6 +10,7 @@ from sim_train.libero.cell import Cell
 from sim_train.libero.goal import named_bodies
 from sim_train.libero.solids import boxes_where, solid_roots
 
+_SHOULDER = 0.333  # [m] over the arm's base
 _ROBOT = ("robot0_", "gripper0_", "mount0_")
 
 
@@ -19,6 +20,7 @@ class ExpertView:
 
     grip_position: Vector  # (3,) [m]
     grip_rotation: Vector  # (3, 3)
+    shoulder: Vector  # (3,) [m]
     fingers: float  # how far the closing has been commanded: -1 open to 1 closed, an eighth of it a step
     finger_speed: float  # [m/s] of the faster finger
     closed: bool  # what was commanded last
@@ -40,6 +42,7 @@ def see(cell: Cell, closed: bool) -> ExpertView:
     return ExpertView(
         grip_position=site.xpos.copy(),
         grip_rotation=site.xmat.reshape(3, 3).copy(),
+        shoulder=cell.robot.base_pos + np.array([0.0, 0.0, _SHOULDER]),
         fingers=float(cell.robot.gripper.current_action[-1]),
         finger_speed=float(np.abs(data.qvel[cell.robot._ref_gripper_joint_vel_indexes]).max()),
         closed=closed,

@@ -18,6 +18,9 @@ _SPARE = 0.006  # [m] of the open width
 _RIM_INSET = 0.004  # [m] from the outermost edge to the middle of a rim
 _RIM_DEPTH = 0.012  # [m] of the grip under a rim
 _RIM_LEAST = 0.03  # [m] from the middle of what is held by its rim
+_STRETCH = 0.65  # [m] from shoulder to wrist; at 0.70 the elbow is straight and the arm does not come back
+_WRIST_UP, _WRIST_BACK = 0.204, 0.088  # [m] from the grip to the wrist's middle, the hand pointing down
+_ABOVE = 0.05  # [m] over the grip, from where the hand comes down
 _NEAR = 0.35  # [m] around the thing, where the hand may meet others
 _RIM_SHIFTS = (
     0.0,
@@ -56,7 +59,7 @@ def rotation_of(direction: float) -> Vector:
     return np.array([[c, s, 0.0], [s, -c, 0.0], [0.0, 0.0, -1.0]])
 
 
-def choose_grasp(thing: Vector, boxes: Boxes, others: Boxes) -> Grasp:
+def choose_grasp(thing: Vector, boxes: Boxes, others: Boxes, shoulder: Vector) -> Grasp:
     """What fits across is held across; everything wider has an edge further out than _RIM_LEAST."""
     near = others.near(thing, _NEAR)
     hand = hand_points(OPEN_WIDTH)
@@ -66,12 +69,19 @@ def choose_grasp(thing: Vector, boxes: Boxes, others: Boxes) -> Grasp:
         turned = hand @ rotation_of(direction).T + position
         room = min(near.gap(turned + np.array([0.0, 0.0, above])) for above in _APPROACH)
         cost += 40.0 * max(_ROOM - room, 0.0) + 0.1 * abs(direction - _HOME)
+        cost += 40.0 * max(stretch(position, shoulder) - _STRETCH, 0.0)
         return cost, Grasp(
             position=position, direction=direction, thing=thing, thing_from_grip=held - thing, room=room
         )
 
     candidates = (*_across(boxes.points), *_on_rim(boxes.points))
     return min((judged(*candidate) for candidate in candidates), key=lambda one: one[0])[1]
+
+
+def stretch(position: Vector, shoulder: Vector) -> float:
+    """[m] from the arm's shoulder to its wrist, when the hand points down over this grip."""
+    x, y, z = position - shoulder
+    return float(np.hypot(np.hypot(x, y) - _WRIST_BACK, z + _ABOVE + _WRIST_UP))
 
 
 def nearest_turn(direction: float) -> float:
