@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from policy_server.image_resampling import centre_crop
+from policy_server.model.decision import PolicyOutput
 from robot_contract.errors import ContractError
 from sim_train.sft.augmentation import centred, cropped, cropped_points, draw, recoloured
 from sim_train.sft.epoch import Epochs, held_out, repeated
+from sim_train.sft.losses import Counts, Targets, approach_errors, total_loss
 from sim_train.sft.muon import Muon, orthogonalised
 from sim_train.sft.optimisation import is_hidden_matrix, make_optimisers, rate_factor, set_rates
-from sim_train.sft.recipe import OPENVLA_OFT_LIBERO, TINY_PUT_ON, Augmentation, Recipe
+from sim_train.sft.recipe import OPENVLA_OFT_LIBERO, TINY_PUT_ON, Augmentation, LossWeights, Recipe
 from sim_train.sft.statistics import statistics_of
 from sim_train.sft.targets import heat_map_targets, position_bounds, position_numbers
 from sim_train.stand_in import STAND_IN
@@ -196,3 +198,70 @@ def test_statistics_have_room_where_the_demonstrations_hardly_varied() -> None:
 def test_a_recipe_that_cannot_be_is_refused(change: dict[str, int], sentence: str) -> None:
     with pytest.raises(ContractError, match=sentence):
         Recipe(**{**vars(TINY_PUT_ON), **change})
+
+
+def two_rows() -> tuple[PolicyOutput, Targets, Counts]:
+    """The second row approaches a thing of which only the first row knows where it is."""
+    target, seen = heat_map_targets(
+        torch.tensor([[[[0.3, 0.3], [0.6, 0.6]]], [[[0.5, 0.5], [float("nan"), 0.0]]]]), side=4
+    )
+    positions = torch.tensor([[0.5] * 5, [0.5, 0.5, *[float("nan")] * 3]])
+    out = PolicyOutput(
+        actions=torch.zeros(2, 8, 7),
+        log_probs=None,
+        entropy=None,
+        values=None,
+        heat_maps=torch.zeros(2, 2, 16, requires_grad=True),
+        positions=torch.zeros(2, 5, requires_grad=True),
+    )
+    actions = torch.full((2, 8, 7), 0.25)
+    actions[1, :, :2] = 0.5
+    targets = Targets(
+        actions=actions,
+        heat_maps=target,
+        seen=seen,
+        positions=positions,
+        approaching=torch.tensor([False, True]),
+    )
+    return out, targets, Counts(rows=2, seen=3, positions=7, approaching=1)
+
+
+def test_what_is_unknown_counts_nowhere() -> None:
+    out, targets, counts = two_rows()
+    total, parts = total_loss(out, targets, counts, LossWeights())
+    assert parts["heat_maps"].item() == pytest.approx(np.log(16))
+    assert parts["positions"].item() == pytest.approx(0.5)
+    assert parts["action"].item() == pytest.approx((0.25 * 7 + (0.25 * 5 + 0.5 * 2)) / 14)
+    total.backward()
+    assert out.positions is not None
+    assert out.positions.grad is not None
+    assert out.positions.grad.isfinite().all()
+    assert (out.positions.grad[1, 2:] == 0.0).all()
+
+
+def test_approach_errors_are_of_approach_frames_alone() -> None:
+    out, targets, counts = two_rows()
+    errors = approach_errors(out, targets, counts, half_range_5=torch.full((5,), 0.2))
+    assert errors["approach_xy"].item() == pytest.approx(0.5)
+    assert errors["approach_object"].item() == pytest.approx(0.2 * 0.5 * 2**0.5)
+    assert errors["gripper"].item() == pytest.approx(0.25)
+
+
+def test_the_losses_of_parts_add_up_to_the_loss_of_the_whole() -> None:
+    out, targets, counts = two_rows()
+    whole, _ = total_loss(out, targets, counts, LossWeights())
+    halves = []
+    for rows in (slice(0, 1), slice(1, 2)):
+        assert out.heat_maps is not None
+        assert out.positions is not None
+        half = PolicyOutput(
+            actions=out.actions[rows],
+            log_probs=None,
+            entropy=None,
+            values=None,
+            heat_maps=out.heat_maps[rows],
+            positions=out.positions[rows],
+        )
+        part = Targets(**{name: value[rows] for name, value in vars(targets).items()})
+        halves.append(total_loss(half, part, counts, LossWeights())[0])
+    torch.testing.assert_close(sum(halves), whole)
