@@ -48,6 +48,15 @@ class Target:
     at: float  # [s]
 
 
+class Recovery:
+    """One CLEAR, and whether somebody still waits for it: nothing is cleared behind anybody's back."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.refusal = ""
+        self.is_given_up = False
+
+
 class Link:
     def __init__(self, rig: Rig, connect: Callable[[], ControlInterface]) -> None:
         assert rig.franka is not None
@@ -59,8 +68,7 @@ class Link:
         self._lost = ""  # why the arm does not answer
         self._fault = ""
         self._recoveries = 0
-        self._asked: threading.Event | None = None  # of a recovery that somebody waits for
-        self._refusal = ""
+        self._asked: Recovery | None = None
         self._looks = 0
         self._forget_motion()
         first = self._fci.read()
@@ -138,15 +146,19 @@ class Link:
 
     def recover(self) -> None:
         """A person's act. Waits until the arm stands ready again, or says why it does not."""
-        done = threading.Event()
+        recovery = Recovery()
         with self._guard:
             if not self._thread.is_alive():
                 raise DeviceFault("the link to the arm has ended; restart the bridge")
-            self._refusal, self._asked = "", done
-        if not done.wait(RECOVERY_SECONDS):
-            raise DeviceFault(f"the arm at {self._rig.arm.options['address']} did not answer in time")
-        if self._refusal:
-            raise DeviceFault(self._refusal)
+            self._asked = recovery
+        recovery.done.wait(RECOVERY_SECONDS)
+        with self._guard:
+            if not recovery.done.is_set():
+                recovery.is_given_up = True
+                address = self._rig.arm.options["address"]
+                raise DeviceFault(f"the arm at {address} did not answer in time; clear again")
+        if recovery.refusal:
+            raise DeviceFault(recovery.refusal)
 
     def _require_answer(self) -> None:
         if self._lost:
@@ -286,17 +298,16 @@ class Link:
 
     def _serve_recovery(self) -> None:
         with self._guard:
-            asked, self._asked = self._asked, None
-        if asked is None:
+            recovery, self._asked = self._asked, None
+        if recovery is None:
             return
         try:
-            self._recover()
+            self._recover(recovery)
         except DeviceFault as error:
-            with self._guard:
-                self._refusal = str(error)
-        asked.set()
+            recovery.refusal = str(error)
+            recovery.done.set()
 
-    def _recover(self) -> None:
+    def _recover(self, recovery: Recovery) -> None:
         if self._lost:
             self._fci.close()
             self._fci = self._connect()
@@ -318,10 +329,12 @@ class Link:
             if state.errors:
                 raise DeviceFault(f"the arm keeps its error: {fault_sentence(state.errors)}")
         with self._guard:
-            self._fault = ""
-            self._forget_motion()
             self._seen, self._seen_at = state, time.monotonic()
             self._commanded = state.flange_pose
+            self._forget_motion()
+            if not recovery.is_given_up:
+                self._fault = ""
+                recovery.done.set()
 
     def _rested(self) -> FciState:
         """The state when the arm stands without control; what does not come to rest is not recovered."""

@@ -294,6 +294,32 @@ def test_a_lost_line_is_told_until_clear_connects_anew() -> None:
     arm.close()
 
 
+def test_a_recovery_that_came_too_late_clears_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robot_bridge.franka.link.RECOVERY_SECONDS", 0.2)
+    interfaces = [ObedientInterface(), ObedientInterface()]
+    waiting = iter(interfaces)
+
+    def connect() -> ObedientInterface:
+        interface = next(waiting)
+        if interface is interfaces[1]:
+            time.sleep(0.6)
+        return interface
+
+    arm = FrankaArm(rig_with(), connect, when_closed=lambda: None)
+    interfaces[0].link_is_down = True
+    with pytest.raises(DeviceFault, match="CLEAR connects anew"):  # noqa: PT012 - it takes a moment
+        for _ in range(500):
+            arm.read()
+            time.sleep(0.01)
+    with pytest.raises(DeviceFault, match="did not answer in time; clear again"):
+        arm.recover()
+    time.sleep(1.0)
+    assert arm.read().fault is not None, "connected, and still a fault"
+    arm.recover()
+    assert arm.read().fault is None
+    arm.close()
+
+
 def test_the_arm_is_stopped_when_the_link_itself_fails(opened: Opened) -> None:
     arm, interface = opened
     sweep(arm, 5)
