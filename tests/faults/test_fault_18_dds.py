@@ -105,5 +105,6 @@ def test_fault_18_two_nodes_of_one_name_are_told_apart(
 ) -> None:
     heard = client.hear(DiagnosticArray, "/diagnostics", DIAGNOSTICS)
     with RunningNode(tmp_path, {"rig": "mock", "autostart": False}) as second:
+        second.logged("2 nodes are called", 120.0)  # when it has been imported and looks around
+        heard.forget()
         expect_warning(heard, node, f"2 nodes are called {NODE}: give each its own namespace")
-        second.logged("2 nodes are called", PATIENCE)

@@ -22,7 +22,7 @@ from cyclonedds.util import duration
 LOOPBACK = """<CycloneDDS><Domain id="any"><General>
 <Interfaces><NetworkInterface name="lo" multicast="false"/></Interfaces><AllowMulticast>false</AllowMulticast>
 </General><Discovery><ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>50</MaxAutoParticipantIndex>
-<Peers><Peer address="127.0.0.1"/></Peers></Discovery></Domain></CycloneDDS>"""
+<Peers><Peer address="127.0.0.1"/></Peers><SPDPInterval>1s</SPDPInterval></Discovery></Domain></CycloneDDS>"""
 
 
 @dataclass

@@ -51,10 +51,14 @@ def policy_server(folder: Path) -> Iterator[str]:
     ) as process:
         assert process.stdout is not None
         try:
+            address = ""
             for line in process.stdout:
-                if found := re.search(r"serving.*?(127\.0\.0\.1:\d+)", line):
-                    yield found[1]
+                found = re.search(r"listening on (\S+)", line)
+                address = found[1] if found else address
+                if line.split()[1:2] == ["serving"]:
                     break
+            assert address, "the policy server has ended"
+            yield address
         finally:
             process.terminate()
 
