@@ -72,9 +72,14 @@ def plan_episodes(
                     suite=suite, task=members[number % len(members)], seed=first + number // len(members)
                 ),
             )
-            for number in range(episodes)
+            for number in _order(episodes, len(members), by_task=is_official(suite))
         ]
     return plan
+
+
+def _order(episodes: int, tasks: int, *, by_task: bool) -> list[int]:
+    """One task after the other where another task is another environment, some seconds to make."""
+    return sorted(range(episodes), key=lambda number: number % tasks if by_task else number)
 
 
 def is_official(suite: str) -> bool:

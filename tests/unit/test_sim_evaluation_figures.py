@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,9 @@ def test_a_libero_suite_runs_its_official_states_in_order() -> None:
     assert seen == {(task, state) for task in LIBERO_TASKS for state in range(50)}
     with pytest.raises(StudyError, match="501 episodes"):
         plan_episodes("libero_spatial", LIBERO_TASKS, splits=["all"], episodes=501)
+    # Another task is another environment there: all of one task first.
+    changes = [a.episode.task != b.episode.task for a, b in pairwise(plan)]
+    assert sum(changes) == len(LIBERO_TASKS) - 1
     alone = plan_episodes("libero_spatial", LIBERO_TASKS, splits=["3"], episodes=5)
     assert [(planned.split, planned.episode.task, planned.episode.seed) for planned in alone] == [
         ("3", "3", state) for state in range(5)
