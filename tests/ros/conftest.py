@@ -14,6 +14,10 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 from workspace import build, sourced  # noqa: E402 - found by the lines above
 
+from robot_bridge.ros.dds_profile import environment  # noqa: E402
+
+os.environ.update(environment(one_machine=True))  # everybody here, before the first participant is made
+
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
