@@ -137,7 +137,10 @@ def test_another_policy_does_not_go_on_with_these_episodes(folder: Path, tmp_pat
         played(evaluation(Source(checkpoint=str(other.path)), tmp_path / "out", episodes=1))
 
 
-def test_a_served_policy_is_evaluated_over_grpc(folder: Path, tmp_path: Path) -> None:
+def test_a_served_policy_is_evaluated_over_grpc(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policy_server.server_process.START_SECONDS", 280.0)  # on a busy machine
     here = played(evaluation(Source(checkpoint=str(folder)), tmp_path / "here"))
     with ServerProcess(["--checkpoints", f"arm={folder}"]) as server:
         served = Source(checkpoint="arm", server=server.address, robots=2)
