@@ -78,7 +78,11 @@ def chunked(cells: WorkerCells, workers: int, suite: str, number: int, steps: in
 
     def core() -> float:
         """Cell i lives in worker i: one of each is asked."""
-        return time.process_time() + sum(cells.ask(core_time, range(workers)).values())
+        spent = time.process_time()
+        for answer in cells.ask(core_time, range(workers)).values():
+            assert not isinstance(answer, Void), answer.why
+            spent += answer
+        return spent
 
     which = range(cells.count)
     cells.reset({cell: Episode(suite=suite, task=TASKS[suite], seed=number) for cell in which})
@@ -201,7 +205,9 @@ def in_own_process(stack: ExitStack, function: Callable[..., Took], *first: Any)
 
 
 def in_workers(stack: ExitStack, suite: str, cells: int, workers: int) -> Way:
-    opened = stack.enter_context(closing(WorkerCells(suite_named(suite), cells, workers=workers)))
+    opened = stack.enter_context(
+        closing(WorkerCells(suite_named(suite), cells, workers=workers, patience=3600.0))
+    )
     return lambda number, steps: chunked(opened, workers, suite, number, steps)
 
 
