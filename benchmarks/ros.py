@@ -33,7 +33,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from motion import moving_arm
+from motion import arrive, moving_arm
 from report import parser, report
 from ros_client import Heard, RosClient
 from running_node import RunningNode
@@ -94,17 +94,18 @@ def loss(heard: Heard, rate_hz: float) -> tuple[int, int]:
     return int((steps - 1).sum()), int(steps.sum()) + 1
 
 
-def stop_once(listener: Listener, address: str, goal: str) -> float:
+def stop_once(listener: Listener, address: str) -> float:
     """[s]"""
 
     async def stop() -> float:
-        async with moving_arm(address, goal=goal, speed=FAST):
+        await arrive(address, "home")
+        listener.sent.forget()
+        async with moving_arm(address, goal="ready", speed=FAST):
             began = time.monotonic()
             await asyncio.to_thread(listener.client.call, Trigger, f"{NODE}/stop", Trigger.Request())
             await asyncio.sleep(1.0)
             return began
 
-    listener.sent.forget()
     began = asyncio.run(stop())
     poses = [pose_of(m.pose) for m in listener.sent.messages]
     changed = [
@@ -164,7 +165,7 @@ def main() -> None:
                     n[f"{name}_p{quantile}_ms"] = len(values)
             span = listener.poses.arrivals[-1] - listener.poses.arrivals[0]
             figures["pose_rate_hz"] = (len(listener.poses.arrivals) - 1) / span
-            times = [1000 * stop_once(listener, address, ("ready", "home")[i % 2]) for i in range(stops)]
+            times = [1000 * stop_once(listener, address) for _ in range(stops)]
             figures["stop_ms"], figures["stop_ms_max"] = float(np.median(times)), max(times)
             n["stop_ms"] = stops
             began = time.monotonic()

@@ -100,6 +100,8 @@ def main() -> None:
         states.write(JointState(header=header, name=names, position=joints, velocity=[0.0] * 8, effort=[]))
         for name, reader in heard.items():
             for sample in reader.take(100):
+                if not isinstance(sample, PoseStamped):
+                    continue  # a publisher has gone
                 p = sample.pose.position
                 print(name, sample.header.frame_id, p.x, p.y, p.z, flush=True)
         time.sleep(0.01)

@@ -57,3 +57,14 @@ async def _until_it_moves(operator: OperatorClient, speed: float) -> None:
         if status.mode == "HOLDING" and status.needs.startswith("start"):
             with contextlib.suppress(BridgeUnavailable):  # something stands against it for a moment
                 await operator.send(OperatorEvent(action="start", operator="ann"))
+
+
+async def arrive(address: str, goal: str) -> None:
+    """Go there and stand, however often a busy machine holds on the way."""
+    async with OperatorClient(address) as operator:
+        await operator.send(OperatorEvent(action="arm", operator="ann"))
+        async for status in operator.move_to(JointGoal(name=goal)):
+            if status.mode == "HOLDING" and status.needs.startswith("start"):
+                with contextlib.suppress(BridgeUnavailable):
+                    await operator.send(OperatorEvent(action="start", operator="ann"))
+        await operator.send(OperatorEvent(action="disarm", operator="ann"))

@@ -14,9 +14,11 @@ import pytest
 from running_node import RunningNode
 from workspace import CYCLONE, clean_environment
 
+from robot_bridge.devices import Arm, ArmState
 from robot_bridge.kinematics import flange_pose
 from robot_bridge.open_devices import open_devices
 from robot_bridge.rig_file import find_rig, load_rig
+from robot_contract.errors import DeviceFault
 from robot_contract.pose import apply_delta, distance_between
 
 RIG = load_rig(find_rig("crisp"))
@@ -66,6 +68,18 @@ class CycloneArm:
             self.lines.append(line.strip())
 
 
+def answered(arm: Arm) -> ArmState:
+    """A machine with no core to spare falls silent for a moment, and the driver says so."""
+    until = time.monotonic() + 30.0
+    while True:
+        try:
+            return arm.read()
+        except DeviceFault:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def arm() -> Iterator[CycloneArm]:
     arm = CycloneArm()
@@ -85,7 +99,7 @@ def test_it_reads_the_pose_that_the_node_publishes(tmp_path: Path, arm: CycloneA
 def test_the_crisp_driver_reads_its_pose_and_commands_it(arm: CycloneArm) -> None:
     devices = open_devices(dataclasses.replace(RIG, cameras=()))
     try:
-        state = devices.arm.read()
+        state = answered(devices.arm)
         assert distance_between(state.flange_pose @ RIG.flange_from_tcp, TCP) < 1e-6
         assert state.joint_position.tolist() == pytest.approx(JOINTS.tolist())
         assert devices.gripper.read().width == pytest.approx(0.08)
