@@ -88,9 +88,9 @@ def write_rig(folder: Path, server: str, robot: str) -> Path:
     return path
 
 
-@contextlib.contextmanager
-def before_other_work() -> Iterator[None]:
-    """Who is started here comes before others: packets are due every millisecond. Where it is permitted."""
+@pytest.fixture(autouse=True)
+def realtime() -> Iterator[None]:
+    """Packets are due every millisecond: all of this goes before other work, where the machine permits it."""
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
     yield
@@ -147,18 +147,14 @@ def started(recording: Path) -> float:
 def test_a_trial_from_the_key_to_the_recording(tmp_path: Path, installed: Mapping[str, str]) -> None:
     recordings = tmp_path / "recordings"
     with policy_server(tmp_path) as server, RosClient() as client, contextlib.ExitStack() as robot:
-        with before_other_work():
-            fci = robot.enter_context(SimulatedFci())
+        fci = robot.enter_context(SimulatedFci())
         parameters = {
             "rig": str(write_rig(tmp_path, server, fci.address)),
             "policy_server": server,
             "recordings": str(recordings),
             "robot_type": "fr3",
         }
-        with before_other_work():
-            node = robot.enter_context(
-                RunningNode(tmp_path, parameters, namespace="arm", installed=installed)
-            )
+        node = robot.enter_context(RunningNode(tmp_path, parameters, namespace="arm", installed=installed))
         topics = Topics(client)
         asyncio.run(drive(node.address(), topics))
         heights = [message.pose.position.z for message in topics.poses.messages]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from crisp_controller import crisp_controller, crisp_rig
+from crisp_controller import answered, crisp_controller, crisp_rig
 from geometry_msgs.msg import PoseStamped
 from ros_client import RosClient
 from sensor_msgs.msg import JointState
@@ -79,31 +79,31 @@ def expect_fault(act: Callable[[], object], words: str, seconds: float = 30.0) -
 
 
 def test_joints_and_pose_of_two_arms_are_refused(arm: ScriptedArm, devices: Devices) -> None:
-    assert devices.arm.read().fault is None
+    assert answered(devices.arm).fault is None
     arm.pose = flange_pose(np.array(NOMINAL_POSTURE) + 0.2)
     expect_fault(devices.arm.read, "disagree by")
 
 
 def test_one_stamp_repeated_for_ever_is_silence(arm: ScriptedArm, devices: Devices) -> None:
-    devices.arm.read()
+    answered(devices.arm)
     arm.frozen = Header(stamp=arm._node.get_clock().now().to_msg())
     expect_fault(devices.arm.read, "repeats the stamp")
 
 
 def test_joints_of_another_arm_are_told(arm: ScriptedArm, devices: Devices) -> None:
-    devices.arm.read()
+    answered(devices.arm)
     arm.names = [name.replace("fr3", "panda") for name in NAMES]
     expect_fault(devices.arm.read, "expected one joint fr3_joint1")
 
 
 def test_what_is_not_a_number_is_not_believed(arm: ScriptedArm, devices: Devices) -> None:
-    devices.arm.read()
+    answered(devices.arm)
     arm.joints = np.full(7, np.nan)
     expect_fault(devices.arm.read, "expected finite values")
 
 
 def test_a_second_commander_is_named_and_nothing_is_sent(arm: ScriptedArm, devices: Devices) -> None:
-    target = devices.arm.read().commanded_flange_pose
+    target = answered(devices.arm).commanded_flange_pose
     devices.arm.track(target, None)
     with RosClient("rival") as rival:
         rival.node.create_publisher(PoseStamped, "target_pose", COMMAND)
@@ -118,7 +118,7 @@ def test_no_target_is_sent_where_nobody_hears_it() -> None:
         client.node.destroy_subscription(target)
         devices = open_devices(crisp_rig())
         try:
-            pose = devices.arm.read().commanded_flange_pose
+            pose = answered(devices.arm).commanded_flange_pose
             with pytest.raises(DeviceFault, match="nobody hears /target_pose"):
                 devices.arm.track(pose, None)
         finally:
@@ -162,15 +162,15 @@ def test_the_arm_rests_within_the_leash_when_its_bridge_is_killed_in_motion() ->
             assert puller.stdout.readline() == "pulls\n"
             before = open_devices(crisp_rig())
             os.kill(puller.pid, signal.SIGKILL)
-            killed_at = before.arm.read().flange_pose
+            killed_at = answered(before.arm).flange_pose
         finally:
             puller.kill()
             puller.wait()
             puller.stdout.close()
         time.sleep(1.0)
-        first = before.arm.read().flange_pose
+        first = answered(before.arm).flange_pose
         time.sleep(0.3)
-        second = before.arm.read().flange_pose
+        second = answered(before.arm).flange_pose
         before.close()
     assert distance_between(first, second) < 1e-4, "it stands"
     assert distance_between(killed_at, second) < 0.04, "and no farther than the leash"

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crisp_controller import answered
 from running_node import RunningNode
 from workspace import CYCLONE, clean_environment
 
-from robot_bridge.devices import Arm, ArmState
 from robot_bridge.kinematics import flange_pose
 from robot_bridge.open_devices import open_devices
 from robot_bridge.rig_file import find_rig, load_rig
-from robot_contract.errors import DeviceFault
 from robot_contract.pose import apply_delta, distance_between
 
 RIG = load_rig(find_rig("crisp"))
@@ -66,18 +65,6 @@ class CycloneArm:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.lines.append(line.strip())
-
-
-def answered(arm: Arm) -> ArmState:
-    """A machine with no core to spare falls silent for a moment, and the driver says so."""
-    until = time.monotonic() + 30.0
-    while True:
-        try:
-            return arm.read()
-        except DeviceFault:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
