@@ -1,4 +1,4 @@
-"""One simulated control interface for all tests of this folder; without its environment they are skipped."""
+"""One simulated control interface for each file of this folder; without its environment they are skipped."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def realtime() -> Iterator[None]:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it takes a third of a core while it runs
 def simulator() -> Iterator[SimulatedFci]:
     if missing := missing_environment():
         pytest.skip(missing)
