@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from policy_server.model.policy import OftPolicy
@@ -52,6 +52,13 @@ class Processes:
         for block in (*blocks, *policy.language_model.model.layers):
             fully_shard(block, mesh=self.mesh)
         fully_shard(policy, mesh=self.mesh)
+
+
+def reshard(policy: nn.Module) -> None:
+    """Give back the outermost shards: after a pass without gradients those weights are still whole, under the
+    same names, but unknown to the optimisers."""
+    if isinstance(policy, FSDPModule):
+        policy.reshard()
 
 
 @contextmanager

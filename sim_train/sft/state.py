@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from robot_contract.errors import ContractError
 from sim_train.sft.optimisation import named_states
-from sim_train.sft.processes import stored_as, whole
+from sim_train.sft.processes import reshard, stored_as, whole
 
 WEIGHTS = "weights/"
 
 
 def gather_state(policy: nn.Module, optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
     """What is trained, and what its optimiser remembers of it: `weights/NAME`, `exp_avg/NAME`, ..."""
+    reshard(policy)
     trained = [(name, p) for name, p in policy.named_parameters() if p.requires_grad]
     tensors = {WEIGHTS + name: whole(parameter).clone() for name, parameter in trained}
     for name, optimiser, parameter in named_states(optimisers, trained):
