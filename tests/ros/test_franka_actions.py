@@ -6,13 +6,13 @@ The wheels have no franka_msgs; `franka_msgs/` beside this file has what the dri
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from workspace import ENVIRONMENT, clean_environment, sourced
 
 HERE = Path(__file__).parent
+PYTHON = str(ENVIRONMENT / "bin" / "python")
 GENERATORS = ENVIRONMENT / "share" / "rosidl_default_generators"
 
 pytestmark = [
@@ -42,13 +42,13 @@ def test_hand_and_recovery_by_actions(tmp_path: Path) -> None:
     python_path = f"{there.get('PYTHONPATH', '')}:{HERE.parents[1]}:{HERE}"
     environment = {**there, **settings, "PYTHONPATH": python_path}
     with subprocess.Popen(
-        [sys.executable, str(HERE / "franka_system.py")], stdout=subprocess.PIPE, text=True, env=environment
+        [PYTHON, str(HERE / "franka_system.py")], stdout=subprocess.PIPE, text=True, env=environment
     ) as system:
         try:
             assert system.stdout is not None
             assert system.stdout.readline() == "stands\n"
             client = subprocess.run(
-                [sys.executable, str(HERE / "franka_actions_client.py"), str(system.pid)],
+                [PYTHON, str(HERE / "franka_actions_client.py"), str(system.pid)],
                 capture_output=True,
                 text=True,
                 check=False,
