@@ -13,9 +13,9 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
-# A robot computer has no PyTorch, and then no policy server either.
+# A robot computer has no PyTorch, and then neither a policy server nor training.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-SERVER_SIDE = {"torch", "transformers", "safetensors", "policy_server"}
+SERVER_SIDE = {"torch", "transformers", "safetensors", "policy_server", "sim_train"}
 # ROS has an environment of its own, and then its own run: make test-ros.
 HAS_ROS = importlib.util.find_spec("rclpy") is not None
 ROS_SIDE = {"rclpy", "ros_client", "running_node", "crisp_controller"}

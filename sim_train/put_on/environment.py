@@ -202,6 +202,11 @@ class PutOnEnv(BaseEnv):
             gripper_width=float(fingers.sum()),
         )
 
+    def carry_out(self, action: torch.Tensor) -> None:
+        """A step without what only Gymnasium's `step` needs: observation, reward, info."""
+        self._step_action(action)
+        self._elapsed_steps += 1
+
     def draw(self) -> dict[str, Drawn]:
         """Pictures, as old as the conditions say; where the things are only if a disturbance needs it."""
         with self._past.shown(self.conditions.camera_age):

@@ -109,7 +109,7 @@ class PutOnSimulation:
 
     def _carry_out(self, action: Vector) -> None:
         wanted = environment_action(action, self._gripper.opening)
-        self._env.step(torch.tensor(wanted[None], dtype=torch.float32))
+        self._env.carry_out(torch.tensor(wanted[None], dtype=torch.float32))
 
     def _has_succeeded(self) -> bool:
         return self._env.progress.succeeded_at is not None
