@@ -169,7 +169,8 @@ def test_a_cut_file_gives_what_came_before(recorded: bytes, tmp_path: Path) -> N
         path.write_bytes(recorded[: piece.chunk_start_offset + piece.chunk_length // 2])
         recording = read_recording(path)
         assert recording.cut == f"{path}: cut off: the file ends early"
-        assert recording.end is None
+        # on a slow machine the end of the trial has been written before the last piece begins
+        assert recording.end is None or piece is pieces[-1]
         assert recording.ticks[-1].at > last_at
         last_at = recording.ticks[-1].at
 
