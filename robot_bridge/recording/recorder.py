@@ -21,6 +21,7 @@ from robot_contract.messages import RecordingStatus
 _log = logging.getLogger(__name__)
 
 QUEUE_LENGTH = 3000  # records; half a minute of ticks
+RESERVED = 8  # records more: a trial's begin, its end and its last tick always fit
 PICTURES_UP_TO = 300  # records that wait; with more than these no picture is taken, nearly 1 MB each
 _NOT_IN_NAMES = re.compile(r"^[.]+|[^A-Za-z0-9._-]")
 _CLOSE_SECONDS = 10.0  # [s] for what still waits in the queue
@@ -30,7 +31,8 @@ class TrialRecorder:
     def __init__(self, folder: Path, *, free_space_floor: int, queue_length: int = QUEUE_LENGTH) -> None:
         self._folder = folder
         self._floor = free_space_floor
-        self._queue: queue.Queue[r.Record | None] = queue.Queue(queue_length)
+        self._queue: queue.Queue[r.Record | None] = queue.Queue(queue_length + RESERVED)
+        self._length = queue_length
         self._dropped = 0
         self._problem = ""
         self._thread_problem = ""
@@ -55,13 +57,19 @@ class TrialRecorder:
         if isinstance(record, r.FrameRecord) and self._queue.qsize() > PICTURES_UP_TO:
             self._dropped += 1
             return
+        if isinstance(record, r.TrialEnds):
+            self._ended_at = record.at
+        is_last = is_over(record, self._ended_at)
+        # Without these the file would never be closed.
+        must_fit = is_last or isinstance(record, r.TrialBegins | r.TrialEnds)
+        self._is_wanted = not is_last
+        if not must_fit and self._queue.qsize() >= self._length:
+            self._dropped += 1
+            return
         try:
             self._queue.put_nowait(record)
         except queue.Full:
             self._dropped += 1
-        if isinstance(record, r.TrialEnds):
-            self._ended_at = record.at
-        self._is_wanted = not is_over(record, self._ended_at)
 
     # for everybody
 
