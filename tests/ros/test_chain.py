@@ -156,6 +156,7 @@ def test_a_trial_from_the_key_to_the_recording(tmp_path: Path, installed: Mappin
         }
         node = robot.enter_context(RunningNode(tmp_path, parameters, namespace="arm", installed=installed))
         topics = Topics(client)
+        topics.modes.until(lambda heard: len(heard) > 0, 60.0)  # found, before anything is pressed
         asyncio.run(drive(node.address(), topics))
         heights = [message.pose.position.z for message in topics.poses.messages]
         assert min(heights) < heights[0], "the way down was published"
