@@ -1,8 +1,8 @@
 """One trial without a person: prepare, arm, start, watch, disarm, and an honest outcome.
 
 Only for simulated robots, which know the truth and run without the hold key. When a watchdog made the arm
-hold still, the trial goes on a few times, and the outcome counts them. A fault is never cleared here: only
-a person does that.
+hold still, the trial goes on a few times, and the outcome counts them. A reflex of the simulated arm ends the
+trial and is cleared before the next one; any other fault, a STOP among them, waits for a person.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ RESUME_PERIOD = 1.0  # [s] between two attempts to go on after a HOLDING
 MOST_INTERRUPTIONS = 5  # in one trial; after that the system has failed
 WALL_PATIENCE = 10.0  # times the trial's limit, plus a minute: simulated time may run slowly
 WATCH_RATE_HZ = 10.0
+CLEAR_PATIENCE = 30.0  # [s] for a fault of the trial before to let itself be cleared
+_REFLEX = "the arm reports "  # begins the bridge's sentence about a fault that is the arm's own
 
 Result = Literal["success", "failure", "system_fault"]
 
@@ -49,6 +51,8 @@ def ending(status: BridgeStatus, *, holding_for: float, interruptions: int) -> E
     """How the trial ended, judged from one status after its start; None while it goes on."""
     if status.truth is None:
         return Ending(result="system_fault", sentence="the bridge no longer says whether the task is done")
+    if status.mode == "FAULT" and status.why.startswith(_REFLEX):
+        return Ending(result="failure", sentence=f"it ran into something: {status.why}")
     if status.mode == "FAULT":
         return Ending(result="system_fault", sentence=f"fault: {status.why}")
     if status.truth.success:
@@ -112,8 +116,23 @@ class _Run:
         self.interruptions = 0
 
     async def prepare(self) -> BridgeStatus:
+        await self._clear_a_reflex()
         self.newest = await self._client.prepare(self._setup)
         return self.newest
+
+    async def _clear_a_reflex(self) -> None:
+        """Of the simulated arm, in the trial before."""
+        begun_at = self._clock()
+        async with aclosing(_statuses(self._client)) as statuses:
+            async for status in statuses:
+                is_reflex = status.mode == "FAULT" and status.why.startswith(_REFLEX)
+                if not is_reflex or not self._clock() - begun_at <= CLEAR_PATIENCE:
+                    return
+                refuse_unless_unattended(status)
+                try:
+                    await self._send("clear", note="an unattended study on a simulator goes on")
+                except BridgeUnavailable:
+                    continue  # it has to cool down first
 
     async def to_its_end(self) -> Ending:
         async with aclosing(_statuses(self._client)) as statuses:

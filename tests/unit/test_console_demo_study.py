@@ -67,6 +67,27 @@ def test_a_fault_is_the_systems_and_is_never_cleared() -> None:
     assert "clear" not in [event.action for event in bridge.events]
 
 
+def test_a_reflex_of_the_simulated_arm_is_a_failure_and_the_study_goes_on() -> None:
+    async def collide(bridge: RehearsalBridge) -> None:
+        while bridge.status.mode != "RUNNING":
+            await asyncio.sleep(0.01)
+        bridge.say(mode="FAULT", why="the arm reports cartesian_reflex")
+
+    outcomes, bridge = study(lambda bridge: None, meanwhile=collide)
+    assert [outcome.result for outcome in outcomes] == ["failure", "failure"]
+    assert "cartesian_reflex" in outcomes[0].sentence
+    assert "0.5 s" in outcomes[1].sentence
+    assert [event.action for event in bridge.events].count("clear") == 1
+
+
+def test_a_reflex_of_a_robot_is_cleared_by_a_person_alone() -> None:
+    def reflex(bridge: RehearsalBridge) -> None:
+        bridge.say(mode="FAULT", why="the arm reports cartesian_reflex")
+
+    with pytest.raises(StudyError, match="nobody is there to hold the key"):
+        study(reflex, hold_required=True)
+
+
 async def hold_still(bridge: RehearsalBridge, times: int) -> None:
     for _ in range(times):
         while bridge.status.mode != "RUNNING":
