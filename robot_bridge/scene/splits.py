@@ -164,7 +164,8 @@ def _start(variation: Variation, rng: np.random.Generator) -> StartPose:
     spread, turn = variation.start_spread
     while True:
         x, y, z = rng.uniform(-spread, spread, 3)
-        if not np.sqrt(x * x + y * y + z * z) < variation.least_start_offset:
+        is_far = not np.sqrt(x * x + y * y + z * z) < variation.least_start_offset
+        if is_far and _elbow_closes(START[0] + x, START[1] + y, START[2] + z):
             break
     return StartPose(
         x=round(float(START[0] + x), 4),
@@ -172,6 +173,15 @@ def _start(variation: Variation, rng: np.random.Generator) -> StartPose:
         z=round(float(START[2] + z), 4),
         yaw=_uniform(rng, -turn, turn),
     )
+
+
+def _elbow_closes(x: float, y: float, z: float) -> bool:
+    """Is the TCP, hand pointing down, far enough from the shoulder for the elbow's joint range?
+
+    The wrist is 0.088 m nearer and 0.2104 m higher, the shoulder 0.333 m high; with joint 4 at -3.027 rad
+    they are 0.216 m apart.
+    """
+    return bool(np.hypot(np.hypot(x, y) - 0.088, z + 0.2104 - 0.333) >= 0.22)
 
 
 def _instruction(wording: Choice, target: str, receptacle: str, rng: np.random.Generator) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from robot_bridge import kinematics
-from robot_bridge.twin.cell import ARM_XML
+from robot_bridge.scene.splits import draw_scene
+from robot_bridge.twin.cell import ARM_XML, build_cell
 from robot_bridge.twin.franka_sim import franka_sim_xml
+from robot_bridge.twin.start import start_joints
 
 # Franka's published tables: a [m], d [m], alpha [rad] (modified Denavit-Hartenberg); [rad]; [Nm].
 LINKS = (
@@ -111,3 +113,10 @@ def test_for_franka_sim_the_seventh_body_is_the_flange_and_nothing_moves_otherwi
         np.testing.assert_allclose(other.body("fr3_link7").xpos, data.site("flange").xpos, atol=1e-9)
         np.testing.assert_allclose(other.body("fr3_link7").xmat, data.site("flange").xmat, atol=1e-9)
         np.testing.assert_allclose(other.body("fr3_link7").xipos, data.body("fr3_link7").xipos, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [130, 173, 204, 246, 285, 359, 382])
+def test_the_arm_reaches_every_start_pose_that_is_drawn(seed: int) -> None:
+    """These draws lay too near to the shoulder for the elbow, before they were drawn again."""
+    scene = draw_scene("unseen_start_pose", seed)
+    assert np.isfinite(start_joints(build_cell(scene, {}), scene.start)).all()
