@@ -1,5 +1,6 @@
 """Which OpenGL draws: EGL, else OSMesa, else a sentence that says what to install."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,9 @@ from robot_bridge.twin.world import TwinWorld
 with TwinWorld(draw_scene("train", 3), TwinSettings(clock="stepped", gl="osmesa")) as world:
     print(world.cameras["external"].latest().picture.std() > 15)
 """
+    # tests before this one may have chosen how this process draws
+    fresh = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
     answer = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False, env=fresh
     )
     assert answer.stdout.strip() == "True", answer.stderr
