@@ -34,6 +34,7 @@ def study(
                 return await run_demo_study(client, plan, say=lambda line: None), bridge
         finally:
             if disturbing is not None:
+                await asyncio.wait([disturbing], timeout=1.0)  # it may be closing the bridge itself
                 disturbing.cancel()
             await bridge.close()
 
