@@ -4,11 +4,9 @@ An action of the environment is (dx dy dz) / 18 mm, the turn / 0.04 rad, and the
 The arm's deltas chain from the pose that was commanded before (`use_target`), in the base frame.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sapien
 import torch
 from mani_skill.agents.controllers import PDEEPoseControllerConfig, PDJointPosMimicControllerConfig
 from mani_skill.agents.controllers.pd_ee_pose import PDEEPoseController
@@ -25,6 +23,7 @@ from robot_contract.pose import (
     quaternion_multiply,
 )
 from sim_train.put_on.look import arm_parts, dress
+from sim_train.put_on.poses import to_sapien
 
 # The turn comes as Euler angles, which are a little longer than the rotation vector that they stand for.
 _TURN = 1.001 * MAX_ROTATION  # [rad] that +1 means
@@ -46,7 +45,7 @@ class ChainedPose(PDEEPoseController):
         w, x, y, z = before[3:]
         quaternion = quaternion_multiply(_turned_by(turn), np.array([x, y, z, w]))
         position = before[:3] + sent[:3] * self.config.pos_upper
-        target = sapien_pose(position, quaternion / np.linalg.norm(quaternion))
+        target = to_sapien(position, quaternion / np.linalg.norm(quaternion))
         self._target_pose = ManiSkillPose.create(target)
         kinematics = self.kinematics
         joints, is_solved, _ = kinematics.pmodel.compute_inverse_kinematics(
@@ -177,8 +176,3 @@ def euler_xyz(matrix: Vector) -> Vector:
             np.arctan2(-matrix[0, 1], matrix[0, 0]),
         ]
     )
-
-
-def sapien_pose(position: Sequence[float] | Vector, quaternion_xyzw: Sequence[float] | Vector) -> sapien.Pose:
-    x, y, z, w = (float(v) for v in quaternion_xyzw)
-    return sapien.Pose(p=[float(v) for v in position], q=[w, x, y, z])

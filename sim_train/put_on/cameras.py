@@ -10,6 +10,7 @@ from robot_bridge.rig import Rig
 from robot_bridge.twin.settings import CameraSettings, TwinSettings
 from robot_contract.errors import RigError
 from robot_contract.pose import Pose, matrix_from_quaternion, quaternion_from_matrix
+from sim_train.put_on.poses import to_sapien
 
 # SAPIEN's camera looks along x with y to the left; an optical frame along z with x to the right.
 _OPTICAL_FROM_SAPIEN = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
@@ -63,5 +64,4 @@ def middle_square(camera: CameraSettings, *, crop: float, size: int) -> PutOnCam
 
 def sapien_camera_pose(mount_from_camera: Pose) -> sapien.Pose:
     rotation = matrix_from_quaternion(mount_from_camera.quaternion) @ _OPTICAL_FROM_SAPIEN
-    x, y, z, w = quaternion_from_matrix(rotation).tolist()
-    return sapien.Pose(p=mount_from_camera.position, q=[w, x, y, z])
+    return to_sapien(mount_from_camera.position, quaternion_from_matrix(rotation))

@@ -18,6 +18,7 @@ from robot_bridge.scene.parts import Part
 from robot_bridge.scene.scene import Light, Placement
 from robot_contract.pose import quaternion_multiply
 from sim_train.put_on.look import material, shape, thing_shapes
+from sim_train.put_on.poses import to_sapien
 
 GAP = 0.0005  # [m] above the table when placed
 _TABLE_CENTRE = (0.40, 0.0, -0.025)  # [m] as in the twin
@@ -74,10 +75,8 @@ def build_thing(
 
 
 def _add_collision(builder: object, part: Part, surface: PhysxMaterial, density: float) -> None:
-    x, y, z, w = part.quaternion
-    pose = sapien.Pose(p=part.position, q=[w, x, y, z])
-    tx, ty, tz, tw = quaternion_multiply(np.array(part.quaternion), _UPRIGHT)
-    lying = sapien.Pose(p=part.position, q=[tw, tx, ty, tz])
+    pose = to_sapien(part.position, part.quaternion)
+    lying = to_sapien(part.position, quaternion_multiply(np.array(part.quaternion), _UPRIGHT))
     match part.kind, part.size:
         case "box", half:
             builder.add_box_collision(pose=pose, half_size=half, material=surface, density=density)

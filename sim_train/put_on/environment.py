@@ -31,8 +31,9 @@ from sim_train.put_on.cell import add_light, build_table, build_thing, pose_of
 from sim_train.put_on.conditions import Spread, draw_conditions
 from sim_train.put_on.past import Past
 from sim_train.put_on.pictures import Drawn
+from sim_train.put_on.poses import from_sapien
 from sim_train.put_on.shader import quick_shader
-from sim_train.put_on.truth import owners_of, pose_from, touching
+from sim_train.put_on.truth import owners_of, touching
 
 # The twin's plain arm; Franka's meshes and the stock shader; the plain arm and scanned things.
 Look = Literal["fast", "full", "scanned"]
@@ -194,10 +195,10 @@ class PutOnEnv(BaseEnv):
         fingers = self.agent.robot.qpos[0, 7:9]
         return SceneTruth(
             time=self.seconds,
-            poses={name: pose_from(entity.pose) for name, entity in entities.items()},
+            poses={name: from_sapien(entity.pose) for name, entity in entities.items()},
             speeds={name: float(np.linalg.norm(body.linear_velocity)) for name, body in bodies.items()},
             contacts=touching(self.scene.px.get_contacts(), self._owners),
-            tcp_pose=pose_from(tcp.pose),
+            tcp_pose=from_sapien(tcp.pose),
             commanded_tcp_pose=self.commanded_tcp_pose(),
             gripper_width=float(fingers.sum()),
         )

@@ -7,15 +7,9 @@ import sapien
 from mani_skill.utils.structs.actor import Actor
 
 from robot_bridge.scene.truth import ARM, LEFT_FINGER, RIGHT_FINGER, TABLE, contact_pair
-from robot_contract.pose import Pose
 
 _TOUCHING = 1e-9  # [Ns] of impulse in a physics step: PhysX also lists what is merely near
 _FINGERS = {"panda_leftfinger": LEFT_FINGER, "panda_rightfinger": RIGHT_FINGER}
-
-
-def pose_from(pose: sapien.Pose) -> Pose:
-    w, x, y, z = (float(v) for v in pose.q)
-    return Pose(position=np.array(pose.p, dtype=np.float64), quaternion=np.array([x, y, z, w]))
 
 
 def touching(
