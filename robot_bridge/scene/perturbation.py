@@ -66,10 +66,10 @@ def perturb(action: Vector, bursts: Bursts, step: int) -> Vector:
     return np.array([*noisy, opening])
 
 
-def is_demonstration(bursts: Bursts, horizon: int) -> npt.NDArray[np.bool_]:
+def is_demonstration(is_disturbed: npt.NDArray[np.bool_], horizon: int) -> npt.NDArray[np.bool_]:
     """Per step: none of the `horizon` steps from here on is disturbed, so the chunk is the expert's own."""
-    ahead = np.concatenate([bursts.is_active, np.zeros(horizon, dtype=bool)])
-    windows = np.lib.stride_tricks.sliding_window_view(ahead, horizon)[: len(bursts.is_active)]
+    ahead = np.concatenate([is_disturbed, np.zeros(horizon, dtype=bool)])
+    windows = np.lib.stride_tricks.sliding_window_view(ahead, horizon)[: len(is_disturbed)]
     return np.logical_not(windows.any(axis=1))
 
 

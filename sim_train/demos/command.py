@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from robot_contract.errors import SceneError, SimulationUnavailable, nearest_name
 from sim_train.demos.attempts import Attempts
 from sim_train.demos.data_set import assemble, open_folder, read_rows
+from sim_train.demos.driving import Driver, find_driver
 from sim_train.demos.recording import Demonstration, Failed, Recipe, demonstrate, recipe_for
 from sim_train.seeds import FIRST_EVALUATION_SEED, is_for_training, seeds_of
 from sim_train.simulation import Episode
@@ -33,6 +34,7 @@ class Wanted:
     tasks: tuple[str, ...]
     first_seed: int
     recipe: Recipe
+    driver: Driver | None = None
 
     def episode(self, number: int) -> Episode:
         """Of an attempt: the tasks take turns, and a suite's seeds begin again when all have been."""
@@ -58,6 +60,7 @@ class Wanted:
             episode=self.episode(number),
             recipe=self.recipe,
             burst_seed=self.burst_seed(number),
+            driver=self.driver,
         )
 
     def settings(self) -> dict[str, object]:
@@ -66,6 +69,7 @@ class Wanted:
             "cameras": [camera.name for camera in self.suite.cameras],
             "tasks": list(self.tasks),
             "seed": self.first_seed,
+            "driver": None if self.driver is None else self.driver.digest,
             **asdict(self.recipe),
         }
 
@@ -80,6 +84,7 @@ def demos(
     workers: int = 2,
     seed: int = 0,
     bursts: bool = True,
+    driver: Path | None = None,
 ) -> None:
     """Record demonstrations of the scripted expert as a LeRobotDataset v3.0.
 
@@ -94,12 +99,14 @@ def demos(
         workers: Processes that record; one per core.
         seed: Of the first episode; the others follow it.
         bursts: Push the hand away now and then, and show how the expert comes back.
+        driver: A checkpoint folder. That policy drives by turns, and only how the expert goes on is shown.
     """
     if episodes < 1 or every < 1 or workers < 1:
         raise SceneError("episodes, every and workers are at least 1")
     suite, tasks = find_tasks(task)
     recipe = recipe_for(suite, every=every, with_bursts=bursts)
-    wanted = Wanted(suite=suite, tasks=tasks, first_seed=seed, recipe=recipe)
+    found = None if driver is None else find_driver(driver, suite)
+    wanted = Wanted(suite=suite, tasks=tasks, first_seed=seed, recipe=recipe, driver=found)
     for number in (0, episodes - 1):
         wanted.episode(number)  # said now rather than when it is come to
     open_folder(out, wanted.settings())

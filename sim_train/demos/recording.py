@@ -1,7 +1,7 @@
 """One episode of the scripted expert as training frames; runs where the simulation is.
 
-Bursts of noise push the hand away, and the expert's way back is what is shown: a frame is kept when the next
-K actions are the expert's own, and a picture is drawn of no other frame.
+Bursts of noise push the hand away, or a policy drives by turns, and the expert's way on from there is what is
+shown: a frame is kept when the next K actions are the expert's own, and a picture is drawn of no other frame.
 """
 
 import zlib
@@ -16,6 +16,7 @@ from robot_bridge.recording import feature_statistics
 from robot_bridge.recording.feature_statistics import Statistic
 from robot_bridge.scene.perturbation import Bursts, draw_bursts, is_demonstration, perturb
 from robot_contract.pose import Vector
+from sim_train.demos.driving import Driver, draw_turns
 from sim_train.simulation import Episode, Picture, Simulation
 from sim_train.suites import Suite
 
@@ -74,11 +75,22 @@ def recipe_for(suite: Suite, *, every: int, with_bursts: bool) -> Recipe:
 
 
 def demonstrate(
-    simulation: Simulation, episode: Episode, recipe: Recipe, *, burst_seed: int
+    simulation: Simulation,
+    episode: Episode,
+    recipe: Recipe,
+    *,
+    burst_seed: int,
+    driver: Driver | None = None,
 ) -> Demonstration | Failed:
     simulation.reset(episode)
-    bursts = _bursts(episode, recipe, burst_seed)
-    is_clean = is_demonstration(bursts, recipe.chunk_length)
+    seed = _seed(episode, burst_seed)
+    bursts = _bursts(seed, recipe)
+    drives = np.zeros(recipe.episode_steps, dtype=bool)
+    wheel = None
+    if driver is not None:
+        drives = draw_turns(seed, recipe.episode_steps, driver.execute_steps)
+        wheel = driver.take_wheel(f"{episode.suite}/{episode.task}/{episode.seed}")
+    is_clean = is_demonstration(bursts.is_active | drives, recipe.chunk_length)
     frames: list[_Frame] = []
     pictures: list[Mapping[str, Picture]] = []
     carried_out: list[Vector] = []
@@ -86,7 +98,10 @@ def demonstrate(
         if step % recipe.every == 0 and is_clean[step]:
             pictures.append(simulation.look())
             frames.append(_frame(simulation, step, pictures[-1]))
-        action = perturb(simulation.expert(1)[0], bursts, step)
+        if wheel is not None and drives[step]:
+            action = wheel.next_action(simulation)
+        else:
+            action = perturb(simulation.expert(1)[0], bursts, step)
         carried_out.append(action)
         report = simulation.step(action[None])
         if report.is_over:
@@ -108,9 +123,13 @@ def demonstrate(
     )
 
 
-def _bursts(episode: Episode, recipe: Recipe, seed: int) -> Bursts:
+def _seed(episode: Episode, burst_seed: int) -> int:
+    return zlib.crc32(f"bursts {episode.suite} {episode.task} {burst_seed}".encode())
+
+
+def _bursts(seed: int, recipe: Recipe) -> Bursts:
     return draw_bursts(
-        zlib.crc32(f"bursts {episode.suite} {episode.task} {seed}".encode()),
+        seed,
         recipe.episode_steps,
         rate=0.04 if recipe.with_bursts else 0.0,
         max_translation=recipe.max_translation,

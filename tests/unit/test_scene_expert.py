@@ -164,7 +164,7 @@ def test_bursts_are_seeded_bounded_and_marked() -> None:
         assert np.linalg.norm(action[:3]) <= MAX_TRANSLATION
         assert np.linalg.norm(action[3:6]) <= MAX_ROTATION
         assert action[6] == float(bursts.flips_gripper[step])
-    kept = is_demonstration(bursts, 8)
+    kept = is_demonstration(bursts.is_active, 8)
     for step in range(400):
         assert kept[step] == (not bursts.is_active[step : step + 8].any())
 
