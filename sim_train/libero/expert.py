@@ -86,7 +86,7 @@ def _approach(view: ExpertView, grasp: Grasp) -> Wish:
         passed = _top_along(around, view.grip_position, grasp.position, _HAND_RADIUS)
         height = max(grasp.position[2] + _ABOVE, passed + TIP_LENGTH + _MARGIN)
         return _travel(view, grasp.position, height, grasp.direction, opening)
-    funnel = 8.0 * max(aside - _ALIGNED, 0.0) + 0.1 * max(turned - _TURNED, 0.0)
+    funnel = 3.0 * max(aside - _ALIGNED, 0.0) + 0.1 * max(turned - _TURNED, 0.0)
     if aside < _ALIGNED and turned < _TURNED and above < 0.005:
         opening = 0.0
     return Wish(
