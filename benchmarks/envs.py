@@ -1,6 +1,7 @@
 """How fast simulations step: our chunks, drawn once each, against plain loops that draw every step.
 
 python benchmarks/envs.py [--quick] [--suites put-on,libero_spatial] [--json FILE]
+python benchmarks/envs.py --physics gpu [--cells 64] [--quick] [--json FILE]
 
 chunked_steps_per_s     a cell in a worker: chunks of 8 steps, then every picture of the suite, and so on
 plain_steps_per_s       put-on: the same scenes in ManiSkill as installed (Franka's own meshes, its table, its
@@ -8,6 +9,8 @@ plain_steps_per_s       put-on: the same scenes in ManiSkill as installed (Frank
 same_scene_steps_per_s  put-on: the same loop with our arm, table and shader
 two_workers_over_one    steps per second of two cells in two workers over two cells in one
 first_step_s            of a fresh process, when all is imported: open, reset, a step, a picture (median)
+batched_steps_per_s     --physics gpu: put-on's cells in one simulation, of all together: chunks and pictures
+batched_physics_steps_per_s  the same without pictures
 
 Resets are in none of the rates. The ways take turns within a round, each in a process of its own with one
 thread; the rates are of the whole time over all rounds, the ratios medians of the rounds' ratios.
@@ -23,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +35,7 @@ from report import parser, report
 from robot_contract.pose import Vector
 from sim_train.simulation import Episode, Simulation
 from sim_train.suites import suite_named
-from sim_train.vector import Void
+from sim_train.vector import Cells, Void
 from sim_train.worker_cells import WorkerCells
 
 CHUNK = 8
@@ -94,6 +97,30 @@ def chunked(cells: WorkerCells, workers: int, suite: str, number: int, steps: in
         assert not any(isinstance(answer, Void) for answer in (*reports.values(), *views.values()))
     wall = time.perf_counter() - began
     return Took(steps=cells.count * steps, wall=wall, core=core() - core_before)
+
+
+def batched(cells: Cells, number: int, steps: int, *, is_seen: bool) -> Took:
+    """Steps of all cells together."""
+    which = range(cells.count)
+    cells.reset({cell: Episode(suite="put-on", task="train", seed=number + cell) for cell in which})
+    actions = random_actions(number, steps)
+    core, began = time.process_time(), time.perf_counter()
+    for begin in range(0, steps, CHUNK):
+        cells.step(dict.fromkeys(which, actions[begin : begin + CHUNK]))
+        if is_seen:
+            cells.look(which)
+    wall = time.perf_counter() - began
+    return Took(steps=cells.count * steps, wall=wall, core=time.process_time() - core)
+
+
+def measure_batch(cells: Cells, size: Size) -> tuple[dict[str, float], dict[str, int]]:
+    ways = {
+        "batched": partial(batched, cells, is_seen=True),
+        "batched_physics": partial(batched, cells, is_seen=False),
+    }
+    took = rounds(ways, size)
+    figures = {f"{name}_steps_per_s": rate(each, "wall") for name, each in took.items()}
+    return figures, dict.fromkeys(figures, size.rounds * size.steps * cells.count)
 
 
 def loop(step: Callable[[Vector], Any], actions: Sequence[Vector] | Vector) -> Took:
@@ -267,6 +294,8 @@ def ratio(fast: Sequence[Took], slow: Sequence[Took], time_of: Literal["wall", "
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--suites", default="put-on,libero_spatial")
+    arguments.add_argument("--physics", choices=["cpu", "gpu"], default="cpu")
+    arguments.add_argument("--cells", type=int, default=64, help="with --physics gpu")
     options = arguments.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", LP_NUM_THREADS="0")  # of all processes that are started here
     sizes = {
@@ -280,6 +309,18 @@ def main() -> None:
     load = os.getloadavg()[0]
     figures: dict[str, dict[str, float]] = {}
     n: dict[str, dict[str, int]] = {}
+    if options.physics == "gpu":
+        open_batch = suite_named("put-on").open_batch
+        assert open_batch is not None
+        with closing(open_batch(options.cells)) as cells:
+            found, counts = measure_batch(cells, sizes["put-on"])
+        report(
+            {**found, "cells": options.cells, "load_at_start": round(load, 2)},
+            n=counts,  # pyright: ignore[reportArgumentType]
+            packages=PACKAGES,
+            json_to=options.json,
+        )
+        return
     for suite in options.suites.split(","):
         found, counts = measure(suite, sizes[suite])
         for name, value in found.items():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from robot_contract.errors import SceneError, nearest_name
 from robot_contract.policy_contract import (
@@ -14,6 +15,9 @@ from robot_contract.policy_contract import (
 )
 from robot_contract.pose import Pose
 from sim_train.simulation import Simulation
+
+if TYPE_CHECKING:
+    from sim_train.vector import Cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +38,8 @@ class Suite:
     proprioception_origin: Pose
     prompt_template: str
     open_simulation: Callable[[], Simulation]  # imports the simulator where it is called
+    # So many cells in one simulation on a GPU; None where the suite's simulator knows none.
+    open_batch: "Callable[[int], Cells] | None" = None
 
 
 def suite_named(name: str) -> Suite:

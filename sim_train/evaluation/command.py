@@ -19,6 +19,7 @@ def evaluate(
     seed: int = 0,
     workers: int = 1,
     robots: int = 0,
+    physics: Literal["cpu", "gpu"] = "cpu",
     execute_steps: int | None = None,
     instruct: Literal["named", "other"] = "named",
     sample: bool = False,
@@ -48,6 +49,7 @@ def evaluate(
         seed: Moves on to other episodes of the same kind.
         workers: Simulator processes; with 1 the simulator runs in this process.
         robots: Cells whose questions make one batch; as many as workers when 0.
+        physics: gpu: all robots' cells in one simulation on a GPU, where CUDA and PhysX's library are.
         execute_steps: Of each chunk; as the policy's contract says when not given.
         instruct: Tell the policy of the named object, or of another one that stands in the scene.
         sample: Draw actions instead of taking the likeliest ones.
@@ -95,5 +97,6 @@ def evaluate(
         execute_steps=execute_steps,
         instruct=instruct,
         latency=latency if through_bridge else None,
+        physics=physics,
     )
     run_and_report(evaluation, json_file=json_, html=html, films=films, record=record)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from robot_contract.errors import StudyError
 from sim_train.evaluation.asking import require_fit
@@ -21,13 +22,15 @@ from sim_train.evaluation.journal import JOURNAL_FILE, Journal
 from sim_train.evaluation.outcome import Outcome, Played, file_name
 from sim_train.evaluation.plan import Planned
 from sim_train.evaluation.rounds import Voided, play
-from sim_train.evaluation.settings import Instruct, Settings
+from sim_train.evaluation.settings import Instruct, Settings, Way
 from sim_train.evaluation.source import Source, bridge_connector
 from sim_train.suites import Suite
 from sim_train.vector import Cells, LocalCells
 from sim_train.worker_cells import WorkerCells
 
 _log = logging.getLogger(__name__)
+
+Physics = Literal["cpu", "gpu"]
 
 KEPT = Path("runs/evaluations")
 ACTIONS, FILMS = "actions", "films"  # folders, of failures only
@@ -44,14 +47,31 @@ class Evaluation:
     execute_steps: int | None = None  # None: as the policy's contract says
     instruct: Instruct = "named"
     latency: float | None = None  # [s] through the bridge, with this latency; None: in the suite's simulator
+    physics: Physics = "cpu"  # gpu: all cells in one simulation
 
     def __post_init__(self) -> None:
         if not (self.workers >= 1 and self.robots >= 1):
             raise StudyError(f"{self.workers} workers and {self.robots} robots, expected at least 1 of each")
         if self.latency is not None and not self.suite.name.startswith("put-on"):
             raise StudyError(f"the bridge's twin knows the put-on task only, found {self.suite.name}")
+        if self.physics == "gpu":
+            if self.suite.open_batch is None:
+                raise StudyError(f"suite {self.suite.name} has no physics on a GPU; put-on has")
+            if self.latency is not None:
+                raise StudyError("through the bridge there is the twin's physics, and that runs on a CPU")
+            if self.workers > 1:
+                raise StudyError(
+                    f"physics on a GPU moves all cells in one process: give {self.robots} robots, and not"
+                    f" {self.workers} workers"
+                )
         if self.source.is_expert and (self.source.temperature is not None or self.instruct == "other"):
             raise StudyError("the expert neither samples nor reads instructions")
+
+    @property
+    def way(self) -> Way:
+        if self.latency is not None:
+            return "bridge"
+        return "gpu" if self.physics == "gpu" else "simulation"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +141,8 @@ def _key(planned: Planned) -> tuple[str, str, int]:
 
 
 def _open_cells(evaluation: Evaluation, *, robots: int) -> Cells:
+    if evaluation.physics == "gpu" and evaluation.suite.open_batch is not None:
+        return evaluation.suite.open_batch(robots)
     if evaluation.workers == 1:
         return LocalCells(evaluation.suite, robots)
     return WorkerCells(evaluation.suite, robots, workers=evaluation.workers)
@@ -154,7 +176,7 @@ class _Subject:
             sampling_seed=None if source.temperature is None else source.sampling_seed,
             execute_steps=self.execute_steps,
             instruct=evaluation.instruct,
-            way="simulation" if evaluation.latency is None else "bridge",
+            way=evaluation.way,
             latency=evaluation.latency,
             served=bool(source.server),
         )

@@ -9,7 +9,7 @@ from robot_contract.errors import StudyError
 
 Decoding = Literal["greedy", "sampled", "expert"]  # the scripted expert knows no likelihoods
 Instruct = Literal["named", "other"]
-Way = Literal["simulation", "bridge"]
+Way = Literal["simulation", "gpu", "bridge"]  # `gpu`: batched physics, another PhysX than a CPU's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,8 @@ class Settings:
         ]
         if self.way == "bridge":
             parts.append(f"through the bridge, {self.latency:g} s latency")
+        if self.way == "gpu":
+            parts.append("physics on a GPU")
         if self.served:
             parts.append("served")
         if self.instruct == "other":

@@ -26,8 +26,8 @@ from sim_train.put_on.look import arm_parts, dress
 from sim_train.put_on.poses import to_sapien
 
 # The turn comes as Euler angles, which are a little longer than the rotation vector that they stand for.
-_TURN = 1.001 * MAX_ROTATION  # [rad] that +1 means
-_SQUEEZE = 0.01  # [m] that each finger is asked to go beyond closed, so that thin things are held with force
+TURN = 1.001 * MAX_ROTATION  # [rad] that +1 means
+SQUEEZE = 0.01  # [m] that each finger is asked to go beyond closed, so that thin things are held with force
 
 
 class ChainedPose(PDEEPoseController):
@@ -106,8 +106,8 @@ class PutOnPanda(Panda):
             joint_names=self.arm_joint_names,
             pos_lower=-MAX_TRANSLATION,
             pos_upper=MAX_TRANSLATION,
-            rot_lower=-_TURN,
-            rot_upper=_TURN,
+            rot_lower=-TURN,
+            rot_upper=TURN,
             stiffness=self.arm_stiffness,
             damping=self.arm_damping,
             force_limit=self.arm_force_limit,
@@ -117,7 +117,7 @@ class PutOnPanda(Panda):
         )
         gripper = RampedGripperConfig(
             joint_names=self.gripper_joint_names,
-            lower=-_SQUEEZE,
+            lower=-SQUEEZE,
             upper=OPEN_WIDTH / 2,
             stiffness=self.gripper_stiffness,
             damping=self.gripper_damping,
@@ -128,15 +128,17 @@ class PutOnPanda(Panda):
 
     def behave(self, *, stiffness: float, damping: float, finger_speed: float) -> None:
         """Follow commands more or less closely: factors of the arm's own, and the fingers' speed [m/s]."""
-        arm, gripper = (self.controller.controllers[name] for name in ("arm", "gripper"))
-        for joint in arm.joints:
-            joint.set_drive_properties(
+        self.follow(0, stiffness=stiffness, damping=damping)
+        self.controller.controllers["gripper"].finger_speed = finger_speed
+
+    def follow(self, cell: int, *, stiffness: float, damping: float) -> None:
+        for name in self.arm_joint_names:
+            self.robot.active_joints_map[name]._objs[cell].set_drive_properties(
                 stiffness * self.arm_stiffness,
                 damping * self.arm_damping,
                 force_limit=self.arm_force_limit,
                 mode="force",
             )
-        gripper.finger_speed = finger_speed
 
 
 @register_agent()
@@ -158,13 +160,13 @@ def environment_action(action: Vector, opening: float) -> Vector:
     ManiSkill multiplies the turn by a negative bound and reads the product as angles about x, y, z in turn.
     """
     turn = euler_xyz(matrix_from_quaternion(quaternion_from_rotation_vector(action[3:6])))
-    return np.array([*(action[:3] / MAX_TRANSLATION), *(turn / -_TURN), gripper_action(opening * OPEN_WIDTH)])
+    return np.array([*(action[:3] / MAX_TRANSLATION), *(turn / -TURN), gripper_action(opening * OPEN_WIDTH)])
 
 
 def gripper_action(width: float) -> float:
     """From a width [m] to -1..1; closed asks for a little more than closed."""
-    finger = width / 2 if width > 0 else -_SQUEEZE
-    return 2.0 * (finger + _SQUEEZE) / (OPEN_WIDTH / 2 + _SQUEEZE) - 1.0
+    finger = width / 2 if width > 0 else -SQUEEZE
+    return 2.0 * (finger + SQUEEZE) / (OPEN_WIDTH / 2 + SQUEEZE) - 1.0
 
 
 def euler_xyz(matrix: Vector) -> Vector:

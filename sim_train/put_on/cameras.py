@@ -7,9 +7,11 @@ import numpy as np
 import sapien
 
 from robot_bridge.rig import Rig
+from robot_bridge.scene.scene import Scene
 from robot_bridge.twin.settings import CameraSettings, TwinSettings
 from robot_contract.errors import RigError
 from robot_contract.pose import Pose, matrix_from_quaternion, quaternion_from_matrix
+from sim_train.put_on.conditions import Conditions
 from sim_train.put_on.poses import to_sapien
 
 # SAPIEN's camera looks along x with y to the left; an optical frame along z with x to the right.
@@ -60,6 +62,16 @@ def middle_square(camera: CameraSettings, *, crop: float, size: int) -> PutOnCam
         height=size,
         vertical_field_of_view=float(2.0 * np.arctan(half)),
     )
+
+
+def pose_in(scene: Scene, conditions: Conditions, name: str, camera: PutOnCamera) -> Pose:
+    """Where its mount carries this camera in an episode: off its calibrated pose, as the scene says."""
+    offsets = {"external": scene.external_camera, "wrist": scene.wrist_camera}
+    pose = camera.mount_from_camera
+    for offset in (offsets.get(name), conditions.camera):
+        if offset is not None:
+            pose = pose @ Pose.from_rotation_vector(offset.translation, offset.rotation)
+    return pose
 
 
 def sapien_camera_pose(mount_from_camera: Pose) -> sapien.Pose:

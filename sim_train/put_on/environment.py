@@ -4,17 +4,15 @@ Every episode is a `Scene` of robot_bridge/scene, the same world as the twin's: 
 `reset(seed=s)` draws scene s of the split; `reset(options={"scene": scene})` takes a given one.
 """
 
-from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-import mujoco
 import numpy as np
 import sapien
 import torch
 from mani_skill.envs.sapien_env import BaseEnv
 from mani_skill.sensors.camera import CameraConfig
 from mani_skill.utils.registration import register_env
-from mani_skill.utils.structs.types import SceneConfig, SimConfig
+from mani_skill.utils.structs.types import SimConfig
 
 from robot_bridge.scene.catalogue import catalogue
 from robot_bridge.scene.protocol import CONTROL_RATE_HZ, EPISODE_STEPS, OPEN_WIDTH
@@ -22,23 +20,26 @@ from robot_bridge.scene.scene import Scene
 from robot_bridge.scene.splits import draw_scene
 from robot_bridge.scene.success import Progress, Stage, advance
 from robot_bridge.scene.truth import SceneTruth
-from robot_bridge.twin.cell import ARM_XML
-from robot_bridge.twin.start import start_joints
 from robot_contract.pose import Pose
 from sim_train.put_on.arm import PutOnPanda, PutOnPandaPlain, gripper_action
-from sim_train.put_on.cameras import PutOnCamera, default_cameras, sapien_camera_pose
-from sim_train.put_on.cell import add_light, build_table, build_thing, pose_of
+from sim_train.put_on.cameras import PutOnCamera, default_cameras, pose_in, sapien_camera_pose
+from sim_train.put_on.cell import add_lamps, build_table, build_thing, lamps_of, pose_of, table_top
 from sim_train.put_on.conditions import Spread, draw_conditions
 from sim_train.put_on.past import Past
 from sim_train.put_on.pictures import Drawn
 from sim_train.put_on.poses import from_sapien
-from sim_train.put_on.shader import quick_shader
 from sim_train.put_on.truth import owners_of, touching
-
-# The twin's plain arm; Franka's meshes and the stock shader; the plain arm and scanned things.
-Look = Literal["fast", "full", "scanned"]
-
-PHYSICS_RATE_HZ = 100
+from sim_train.put_on.world import (
+    FAR,
+    NEAR,
+    PHYSICS_RATE_HZ,
+    SETTLING_STEPS,
+    Look,
+    joints_at_start,
+    robot_of,
+    shader_of,
+    sim_config,
+)
 
 
 @register_env("TouchdownPutOn-v1", max_episode_steps=EPISODE_STEPS)
@@ -60,9 +61,8 @@ class PutOnEnv(BaseEnv):
         self.spread = Spread() if conditions is None else conditions
         self.look: Look = look
         self.put_on_cameras = default_cameras() if cameras is None else cameras
-        robot = PutOnPandaPlain.uid if look != "full" else PutOnPanda.uid
         kwargs = {
-            "robot_uids": robot,
+            "robot_uids": robot_of(look),
             "control_mode": "put_on",
             "sim_backend": "physx_cpu",
             "render_backend": "cpu",
@@ -73,23 +73,14 @@ class PutOnEnv(BaseEnv):
 
     @property
     def _default_sim_config(self) -> SimConfig:
-        return SimConfig(
-            sim_freq=PHYSICS_RATE_HZ,
-            control_freq=int(CONTROL_RATE_HZ),
-            scene_config=SceneConfig(sleep_threshold=0.0, solver_position_iterations=20),
-        )
+        return sim_config(CONTROL_RATE_HZ)
 
     @property
     def _default_sensor_configs(self) -> list[CameraConfig]:
-        offsets = {"external": self.put_on_scene.external_camera, "wrist": self.put_on_scene.wrist_camera}
         configs: list[CameraConfig] = []
         for name, camera in self.put_on_cameras.items():
-            pose = camera.mount_from_camera
-            for offset in (offsets.get(name), self.conditions.camera):
-                if offset is not None:
-                    pose = pose @ Pose.from_rotation_vector(offset.translation, offset.rotation)
+            pose = pose_in(self.put_on_scene, self.conditions, name, camera)
             mount = None if camera.mount == "base" else self.agent.robot.links_map["panda_link8"]
-            shader = {"shader_config": quick_shader()} if self.look != "full" else {"shader_pack": "minimal"}
             configs.append(
                 CameraConfig(
                     uid=name,
@@ -97,10 +88,10 @@ class PutOnEnv(BaseEnv):
                     width=camera.width,
                     height=camera.height,
                     fov=camera.vertical_field_of_view * self.conditions.field_of_view,
-                    near=0.02,
-                    far=6.0,
+                    near=NEAR,
+                    far=FAR,
                     mount=mount,
-                    **shader,
+                    **shader_of(self.look),
                 )
             )
         return configs
@@ -112,14 +103,14 @@ class PutOnEnv(BaseEnv):
 
     def _load_scene(self, options: dict[str, Any]) -> None:
         known, scene, now = catalogue(), self.put_on_scene, self.conditions
-        self._table = build_table(self.scene, scene.table_texture)
+        self._table = build_table(self.scene, table_top(scene.table_texture))
         things = [(known.receptacle(p.name), p) for p in scene.receptacles]
         things += [(known.object(p.name), p) for p in scene.objects]
         self._things = {
             p.name: build_thing(
                 self.scene,
                 thing,
-                p,
+                pose_of(p),
                 friction=now.friction,
                 mass=now.mass,
                 scanned=self.look == "scanned",
@@ -128,7 +119,7 @@ class PutOnEnv(BaseEnv):
         }
 
     def _load_lighting(self, options: dict[str, Any]) -> None:
-        add_light(self.scene, self.put_on_scene.light)
+        add_lamps(self.scene.sub_scenes[0], lamps_of(self.put_on_scene.light))
 
     def _after_reconfigure(self, options: dict[str, Any]) -> None:
         links = [body.entity for link in self.agent.robot.links for body in link._objs]
@@ -136,8 +127,7 @@ class PutOnEnv(BaseEnv):
 
     def _initialize_episode(self, env_idx: torch.Tensor, options: dict[str, Any]) -> None:
         scene = self.put_on_scene
-        joints = start_joints(_arm_model(), scene.start)
-        self.agent.reset(np.array([*joints, 0.04, 0.04], dtype=np.float32))
+        self.agent.reset(joints_at_start(scene.start).astype(np.float32))
         for placement in (*scene.objects, *scene.receptacles):
             self._things[placement.name].set_pose(pose_of(placement))
         self.agent.behave(
@@ -156,7 +146,7 @@ class PutOnEnv(BaseEnv):
         """Let things come to rest before the episode begins; the arm stands, its hand open."""
         self.agent.controller.reset()
         self.agent.set_action(torch.tensor([[0.0] * 6 + [gripper_action(OPEN_WIDTH)]]))
-        for _ in range(int(0.15 * PHYSICS_RATE_HZ)):
+        for _ in range(SETTLING_STEPS):
             self.agent.before_simulation_step()
             self.scene.step()
 
@@ -179,7 +169,7 @@ class PutOnEnv(BaseEnv):
     @property
     def seconds(self) -> float:
         """Since the episode began, the step that just ended included."""
-        return self._control_steps / CONTROL_RATE_HZ
+        return self._control_steps / self.control_freq
 
     def truth(self) -> SceneTruth:
         """As it is after the last step."""
@@ -249,9 +239,3 @@ class PutOnEnv(BaseEnv):
 
     def _get_obs_extra(self, info: dict[str, Any]) -> dict[str, Any]:
         return {"tcp_pose": self.agent.tcp.pose.raw_pose}
-
-
-@cache
-def _arm_model() -> mujoco.MjModel:
-    """The arm alone: for the joints of a start pose."""
-    return mujoco.MjModel.from_xml_string(ARM_XML.read_text(encoding="utf-8"))

@@ -54,29 +54,49 @@ def material(colour: Colour, texture_name: str | None = None, *, size: int = 128
     return made
 
 
+@cache
+def _shared_material(colour: Colour, texture_name: str | None) -> RenderMaterial:
+    """The renderer has room for a few thousand: things that look the same share one."""
+    return material(colour, texture_name)
+
+
 def _linear(colour: Iterable[float]) -> list[float]:
     """SAPIEN takes linear colours, the catalogue has them as people write them."""
     return [float(c) ** 2.2 for c in colour]
 
 
-def shape(meshes: list[Mesh], made_of: RenderMaterial) -> RenderShapeTriangleMesh:
-    """One shape of several meshes."""
-    counts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+def shape(mesh: Mesh, made_of: RenderMaterial) -> RenderShapeTriangleMesh:
+    """One shape of a mesh."""
     return RenderShapeTriangleMesh(
-        vertices=np.concatenate([mesh.vertices for mesh in meshes]).astype(np.float32),
-        triangles=np.concatenate([mesh.triangles + n for mesh, n in zip(meshes, counts)]).astype(np.uint32),
-        normals=np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32),
-        uvs=np.concatenate([mesh.uv for mesh in meshes]).astype(np.float32),
+        vertices=mesh.vertices.astype(np.float32),
+        triangles=mesh.triangles.astype(np.uint32),
+        normals=mesh.normals.astype(np.float32),
+        uvs=mesh.uv.astype(np.float32),
         material=made_of,
     )
 
 
-def part_shapes(parts: Iterable[Part]) -> list[RenderShapeTriangleMesh]:
+def part_shapes(parts: tuple[Part, ...]) -> list[RenderShapeTriangleMesh]:
     """A shape for every colour and texture among the parts."""
+    return [shape(mesh, _shared_material(colour, name)) for (colour, name), mesh in _merged(parts).items()]
+
+
+@cache
+def _merged(parts: tuple[Part, ...]) -> dict[tuple[Colour, str | None], Mesh]:
     groups: dict[tuple[Colour, str | None], list[Mesh]] = {}
     for part in parts:
         groups.setdefault((part.rgba, part.texture), []).append(part_mesh(part, slices=_SLICES))
-    return [shape(meshes, material(colour, name)) for (colour, name), meshes in groups.items()]
+    return {look: _one(meshes) for look, meshes in groups.items()}
+
+
+def _one(meshes: list[Mesh]) -> Mesh:
+    counts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    return Mesh(
+        vertices=np.concatenate([mesh.vertices for mesh in meshes]),
+        triangles=np.concatenate([mesh.triangles + n for mesh, n in zip(meshes, counts)]),
+        normals=np.concatenate([mesh.normals for mesh in meshes]),
+        uv=np.concatenate([mesh.uv for mesh in meshes]),
+    )
 
 
 def thing_shapes(thing: Thing, *, scanned: bool) -> list[RenderShapeTriangleMesh]:
@@ -86,7 +106,7 @@ def thing_shapes(thing: Thing, *, scanned: bool) -> list[RenderShapeTriangleMesh
         return part_shapes(thing.parts)
     made = material((1.0, 1.0, 1.0, 1.0))
     made.set_base_color_texture(_uploaded(found.picture))
-    return [shape([found.mesh], made)]
+    return [shape(found.mesh, made)]
 
 
 def _uploaded(picture: Picture) -> RenderTexture2D:
@@ -121,7 +141,7 @@ def arm_parts() -> dict[str, tuple[Part, ...]]:
     return {link: tuple(found) for link, found in parts.items()}
 
 
-def dress(link: sapien.Entity, parts: Iterable[Part]) -> None:
+def dress(link: sapien.Entity, parts: tuple[Part, ...]) -> None:
     """Give a link these looks instead of its own."""
     for component in list(link.components):
         if isinstance(component, sapien.render.RenderBodyComponent):

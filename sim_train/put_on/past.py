@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import sapien
 
-_LONGEST = 0.2  # [s] that is remembered
+LONGEST = 0.2  # [s] that is remembered
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +29,7 @@ class Past:
         """So much time has passed since the last call."""
         self._now += seconds
         self._instants.append(self._instant())
-        while self._now - self._instants[0].at > _LONGEST:
+        while self._now - self._instants[0].at > LONGEST:
             self._instants.popleft()
 
     @contextmanager

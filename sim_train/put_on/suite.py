@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from robot_bridge.twin.settings import TwinSettings
 from robot_bridge.twin.truth import FLANGE_FROM_TCP
 from robot_contract.policy_contract import CameraContract, GripperContract, Mount
 from robot_contract.pose import Pose
-from sim_train.put_on.conditions import Preset
+from sim_train.put_on.conditions import SPREADS, Preset, Spread, sized_by
 from sim_train.simulation import Simulation
 from sim_train.suites import Suite
+from sim_train.vector import Cells
+
+if TYPE_CHECKING:
+    from sim_train.put_on.cameras import PutOnCamera
 
 SIZE = 96  # [px] of a policy's picture
 DRAWN = 192  # [px] before it is made smaller, so that edges are smooth
@@ -57,9 +61,33 @@ SETTINGS = {
 
 
 def _open(cameras: tuple[str, ...], setting: Setting, rig: Path | None) -> Simulation:
-    from sim_train.put_on.cameras import default_cameras, rig_cameras
-    from sim_train.put_on.conditions import SPREADS, sized_by
     from sim_train.put_on.simulation import PutOnSimulation
+
+    drawn, spread = _seen(cameras, setting, rig)
+    return PutOnSimulation(
+        drawn,
+        size=SIZE,
+        look=setting.look,
+        conditions=spread,
+        episode_steps=setting.episode_steps,
+        rate_hz=setting.rate_hz,
+    )
+
+
+def _open_batch(cameras: tuple[str, ...], setting: Setting, rig: Path | None, count: int) -> Cells:
+    from sim_train.put_on.batch_cells import BatchedCells
+    from sim_train.put_on.batch_environment import PutOnBatch
+
+    drawn, spread = _seen(cameras, setting, rig)
+    batch = PutOnBatch(count, cameras=drawn, rate_hz=setting.rate_hz, look=setting.look, conditions=spread)
+    return BatchedCells(batch, size=SIZE, rate_hz=setting.rate_hz, episode_steps=setting.episode_steps)
+
+
+def _seen(
+    cameras: tuple[str, ...], setting: Setting, rig: Path | None
+) -> "tuple[dict[str, PutOnCamera], Spread]":
+    """The cameras as they are drawn, and how widely conditions are."""
+    from sim_train.put_on.cameras import default_cameras, rig_cameras
 
     spread = SPREADS[setting.conditions]
     drawn = default_cameras(crop=CUT, size=DRAWN)
@@ -69,14 +97,7 @@ def _open(cameras: tuple[str, ...], setting: Setting, rig: Path | None) -> Simul
         if setting.conditions != "plain":
             for camera in loaded.cameras:
                 spread = sized_by(spread, camera.calibration) if camera.calibration else spread
-    return PutOnSimulation(
-        {name: drawn[name] for name in cameras},
-        size=SIZE,
-        look=setting.look,
-        conditions=spread,
-        episode_steps=setting.episode_steps,
-        rate_hz=setting.rate_hz,
-    )
+    return {name: drawn[name] for name in cameras}, spread
 
 
 def put_on_suite(name: str = "put-on", *, wrist_camera: bool = False, rig: Path | None = None) -> Suite:
@@ -107,4 +128,5 @@ def put_on_suite(name: str = "put-on", *, wrist_camera: bool = False, rig: Path 
         ),
         prompt_template=OPENVLA_PROMPT,
         open_simulation=partial(_open, names, setting, rig),  # goes to other processes
+        open_batch=partial(_open_batch, names, setting, rig),
     )

@@ -8,8 +8,8 @@ from mani_skill.utils.structs.actor import Actor
 
 from robot_bridge.scene.truth import ARM, LEFT_FINGER, RIGHT_FINGER, TABLE, contact_pair
 
-_TOUCHING = 1e-9  # [Ns] of impulse in a physics step: PhysX also lists what is merely near
-_FINGERS = {"panda_leftfinger": LEFT_FINGER, "panda_rightfinger": RIGHT_FINGER}
+TOUCHING = 1e-9  # [Ns] of impulse in a physics step: PhysX also lists what is merely near
+FINGERS = {"panda_leftfinger": LEFT_FINGER, "panda_rightfinger": RIGHT_FINGER}
 
 
 def touching(
@@ -21,7 +21,7 @@ def touching(
         first, second = (owners.get(body.entity, ARM) for body in contact.bodies)
         if first == second or contact_pair(first, second) in pairs:
             continue
-        if any(np.abs(point.impulse).max() > _TOUCHING for point in contact.points):
+        if any(np.abs(point.impulse).max() > TOUCHING for point in contact.points):
             pairs.add(contact_pair(first, second))
     return frozenset(pairs)
 
@@ -30,14 +30,14 @@ def owners_of(
     links: Iterable[sapien.Entity], table: Actor, things: Mapping[str, Actor]
 ) -> dict[sapien.Entity, str]:
     """Whose every entity is, by the names of `SceneTruth.contacts`."""
-    owners = {link: _FINGERS.get(_plain_name(link), ARM) for link in links}
+    owners = {link: FINGERS.get(_plain_name(link), ARM) for link in links}
     owners[_entity(table)] = TABLE
     return owners | {_entity(actor): name for name, actor in things.items()}
 
 
 def _plain_name(entity: sapien.Entity) -> str:
     """Without the prefix that ManiSkill gives the entities of a sub-scene."""
-    return next((name for name in _FINGERS if entity.name.endswith(name)), entity.name)
+    return next((name for name in FINGERS if entity.name.endswith(name)), entity.name)
 
 
 def _entity(actor: Actor) -> sapien.Entity:

@@ -199,7 +199,7 @@ def test_every_split_resets_and_steps(simulation: "PutOnSimulation") -> None:
 def test_the_patched_shader_draws_the_same_bits(tmp_path: Path) -> None:
     from mani_skill.render.shaders import PREBUILT_SHADER_CONFIGS
 
-    from sim_train.put_on import environment
+    from sim_train.put_on import environment, world
 
     def picture() -> bytes:
         env = environment.PutOnEnv(obs_mode="none", reward_mode="none")
@@ -210,7 +210,7 @@ def test_the_patched_shader_draws_the_same_bits(tmp_path: Path) -> None:
 
     quick = picture()
     patch = pytest.MonkeyPatch()
-    patch.setattr(environment, "quick_shader", lambda: PREBUILT_SHADER_CONFIGS["minimal"])
+    patch.setattr(world, "quick_shader", lambda: PREBUILT_SHADER_CONFIGS["minimal"])
     stock = picture()
     patch.undo()
     assert quick == stock

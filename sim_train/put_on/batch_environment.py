@@ -1,0 +1,426 @@
+"""Many put-on cells in one ManiSkill simulation, each with an episode of its own.
+
+Every cell holds the whole catalogue: what its scene does not name is parked. So an episode begins in some
+cells while the others go on, and nothing is built again. Table, light and cameras are set when it begins.
+"""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import sapien
+import torch
+from mani_skill.envs.sapien_env import BaseEnv
+from mani_skill.sensors.camera import CameraConfig
+from mani_skill.utils.structs import Pose as ManiSkillPose
+from mani_skill.utils.structs.types import SimConfig
+
+from robot_bridge.scene.catalogue import catalogue
+from robot_bridge.scene.scene import Light, Move, Placement, Scene
+from robot_bridge.scene.success import Progress, advance
+from robot_bridge.scene.truth import SceneTruth
+from robot_contract.errors import SceneError
+from robot_contract.pose import Pose, Vector
+from sim_train.put_on.arm import PutOnPanda, PutOnPandaPlain, environment_action
+from sim_train.put_on.batch_arm import ArmKinematics, ArmTargets
+from sim_train.put_on.batch_contacts import touching_pairs, watched_pairs
+from sim_train.put_on.batch_past import BodyPast
+from sim_train.put_on.batch_physics import Array, BatchPhysics, CellBodies, CpuCells, GpuCells
+from sim_train.put_on.cameras import PutOnCamera, pose_in, sapien_camera_pose
+from sim_train.put_on.cell import (
+    add_lamps,
+    build_table,
+    build_thing,
+    change_lamps,
+    change_table_top,
+    lamps_of,
+    pose_of,
+    table_top,
+)
+from sim_train.put_on.conditions import Conditions, Spread, draw_conditions
+from sim_train.put_on.gpu_physics import require_gpu_physics
+from sim_train.put_on.parking import build_shelf, parked_pose, thing_names
+from sim_train.put_on.pictures import Drawn
+from sim_train.put_on.world import (
+    FAR,
+    NEAR,
+    PHYSICS_RATE_HZ,
+    SETTLING_STEPS,
+    Look,
+    joints_at_start,
+    robot_of,
+    shader_of,
+    sim_config,
+)
+
+_DARK = Light(azimuth=0.0, elevation=1.0, intensity=0.0, ambient=0.0, warmth=0.0)  # until an episode begins
+_HAND, _FLANGE = "panda_hand_tcp", "panda_link8"
+_OPENING = environment_action(np.zeros(7), 1.0)  # the arm stands, the hand opens
+
+Physics = Literal["gpu", "cpu"]
+
+
+def require_settable(spread: Spread) -> None:
+    """Raise when the spread varies what physics fixes as it starts."""
+    fixed = [name for name in ("friction", "mass") if getattr(spread, name) != (1.0, 1.0)]
+    if fixed:
+        raise SceneError(
+            f"the conditions vary {' and '.join(fixed)} from episode to episode, and a batch is built once:"
+            " PhysX on a GPU takes them before it starts and never again; run these conditions in simulations"
+            " of their own (--physics cpu), or take others"
+        )
+
+
+class _Cell:
+    """What one cell is doing."""
+
+    def __init__(self, scene: Scene, conditions: Conditions) -> None:
+        self.scene = scene
+        self.conditions = conditions
+        self.progress = Progress()
+        self.steps = 0  # of control
+        self.move: Move | None = scene.move  # until it has been
+        self.past = BodyPast()
+        self.truth: SceneTruth | None = None
+
+
+class PutOnBatch(BaseEnv):
+    SUPPORTED_ROBOTS = [PutOnPanda.uid, PutOnPandaPlain.uid]  # noqa: RUF012 ManiSkill's own form
+    SUPPORTED_REWARD_MODES = ["none"]  # noqa: RUF012
+    agent: PutOnPanda
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        cameras: Mapping[str, PutOnCamera],
+        rate_hz: float,
+        physics: Physics = "gpu",
+        render_backend: str = "gpu",
+        look: Look = "fast",
+        conditions: Spread | None = None,
+    ) -> None:
+        """With physics on the CPU each cell has a PhysX system of its own, and nothing is gained by it."""
+        self.spread = Spread() if conditions is None else conditions
+        require_settable(self.spread)
+        if physics == "gpu":
+            require_gpu_physics()
+        self.count = count
+        self.look: Look = look
+        self.put_on_cameras = dict(cameras)
+        self._rate_hz = rate_hz
+        self._on_gpu = physics == "gpu"
+        super().__init__(
+            num_envs=count if self._on_gpu else 1,  # ManiSkill knows one CPU cell; `_setup_scene` makes more
+            obs_mode="none",
+            reward_mode="none",
+            robot_uids=robot_of(look),
+            control_mode="put_on",
+            sim_backend=physics,
+            render_backend=render_backend,
+        )
+        self._cells: dict[int, _Cell] = {}
+        bodies = [self._bodies_of(cell) for cell in range(count)]
+        self._watched = watched_pairs(tuple(bodies[0].links))
+        self._physics: BatchPhysics = (
+            GpuCells(self.scene, bodies, self._watched) if self._on_gpu else CpuCells(bodies, self._watched)
+        )
+        self._entities = [
+            [*of_cell.things.values(), *(link.entity for link in of_cell.links.values())]
+            for of_cell in bodies
+        ]
+        self._hand = len(thing_names()) + list(bodies[0].links).index(_HAND)
+        self._flange = len(thing_names()) + list(bodies[0].links).index(_FLANGE)
+        kinematics = ArmKinematics(Path(self.agent.urdf_path), self.agent.ee_link_name, self.device)
+        self._targets = ArmTargets.of(kinematics, count, self.device)
+        self._now = self._physics.read()
+
+    # What ManiSkill asks for while it is built, once
+
+    @property
+    def _default_sim_config(self) -> SimConfig:
+        return sim_config(self._rate_hz)
+
+    def _setup_scene(self) -> None:
+        if self._on_gpu or self.count == 1:
+            super()._setup_scene()
+            return
+        made: list[sapien.Scene] = []
+        for _ in range(self.count):
+            super()._setup_scene()
+            made += self.scene.sub_scenes
+        self.scene.sub_scenes[:] = made
+        self.scene._reset_mask = torch.ones(self.count, dtype=torch.bool)
+
+    def _load_agent(self, options: dict[str, Any]) -> None:
+        super()._load_agent(options, ManiSkillPose.create([sapien.Pose()] * self.count, device=self.device))
+
+    def _load_scene(self, options: dict[str, Any]) -> None:
+        known = {**catalogue().objects, **catalogue().receptacles}
+        build_shelf(self.scene)
+        self._tops = [table_top("oak") for _ in range(self.count)]
+        self._tables = [build_table(self.scene, top, cells=[cell]) for cell, top in enumerate(self._tops)]
+        self._things = [
+            {
+                name: build_thing(
+                    self.scene,
+                    known[name],
+                    parked_pose(name),
+                    friction=1.0,
+                    mass=1.0,
+                    scanned=self.look == "scanned",
+                    cells=[cell],
+                )
+                for name in thing_names()
+            }
+            for cell in range(self.count)
+        ]
+
+    def _load_lighting(self, options: dict[str, Any]) -> None:
+        self._lamps = [add_lamps(scene, lamps_of(_DARK)) for scene in self.scene.sub_scenes]
+
+    @property
+    def _default_sensor_configs(self) -> list[CameraConfig]:
+        flange = self.agent.robot.links_map[_FLANGE]
+        return [
+            CameraConfig(
+                uid=name,
+                pose=sapien_camera_pose(camera.mount_from_camera),
+                width=camera.width,
+                height=camera.height,
+                fov=camera.vertical_field_of_view,
+                near=NEAR,
+                far=FAR,
+                mount=None if camera.mount == "base" else flange,
+                **shader_of(self.look),
+            )
+            for name, camera in self.put_on_cameras.items()
+        ]
+
+    def get_state_dict(self) -> dict[str, Any]:
+        """ManiSkill keeps one for its wrappers; these cells are not seen through any."""
+        return {}
+
+    def _bodies_of(self, cell: int) -> CellBodies:
+        robot = self.agent.robot
+        return CellBodies(
+            scene=self.scene.sub_scenes[cell],
+            things={name: thing._objs[0] for name, thing in self._things[cell].items()},
+            table=self._tables[cell]._objs[0],
+            links={link.name: link._objs[cell] for link in robot.links},
+            robot=robot._objs[cell],
+        )
+
+    # Episodes
+
+    def begin(self, scenes: Mapping[int, Scene]) -> None:
+        """New episodes in these cells; the others are left where they stand."""
+        cells = sorted(scenes)
+        for cell in cells:
+            self._cells[cell] = _Cell(scenes[cell], draw_conditions(self.spread, scenes[cell].seed))
+            self._prepare(cell)
+        with self._others_kept(cells):
+            self._put_at_start(cells)
+            self._now = self._physics.read()
+            self._stand(cells)
+            self._send(cells, np.tile(_OPENING, (len(cells), 1)))
+            for _ in range(SETTLING_STEPS):
+                self._physics.step()
+            self._now = self._physics.read()
+            impulses = self._physics.impulses(cells)
+        self._stand(cells)
+        for cell, of_cell in zip(cells, impulses, strict=True):
+            self._cells[cell].truth = self._read_truth(cell, of_cell)
+
+    def _prepare(self, cell: int) -> None:
+        """Everything that physics does not know of, and how closely the arm follows."""
+        scene, now = self._cells[cell].scene, self._cells[cell].conditions
+        change_table_top(self._tops[cell], scene.table_texture)
+        change_lamps(self.scene.sub_scenes[cell], self._lamps[cell], lamps_of(scene.light))
+        for name, camera in self.put_on_cameras.items():
+            made = self._sensors[name].camera._render_cameras[cell]
+            made.set_local_pose(sapien_camera_pose(pose_in(scene, now, name, camera)))
+            made.set_fovy(camera.vertical_field_of_view * now.field_of_view, compute_x=True)
+        self.agent.follow(cell, stiffness=now.stiffness, damping=now.damping)
+        self._targets.finger_speed[cell] = now.finger_speed
+
+    def _put_at_start(self, cells: Sequence[int]) -> None:
+        start = self._now.of(cells)
+        start.joint_speeds[:] = 0.0
+        start.bodies[:, :, 7:] = 0.0
+        for row, cell in enumerate(cells):
+            scene = self._cells[cell].scene
+            placed = {placement.name: placement for placement in (*scene.objects, *scene.receptacles)}
+            start.joints[row] = joints_at_start(scene.start)
+            for number, name in enumerate(thing_names()):
+                start.bodies[row, number, :7] = _seven(
+                    pose_of(placed[name]) if name in placed else parked_pose(name)
+                )
+        self._physics.put(cells, start)
+        self._physics.aim(cells, start.joints)
+
+    def _stand(self, cells: Sequence[int]) -> None:
+        self._targets.stand(self._index(cells), self._joints(cells))
+
+    def _send(self, cells: Sequence[int], actions: Vector) -> None:
+        sent = torch.tensor(actions, dtype=torch.float64, device=self.device)
+        targets = self._targets.command(
+            self._index(cells), sent, self._joints(cells), seconds=1.0 / self._rate_hz
+        )
+        self._physics.aim(cells, targets.cpu().numpy().astype(np.float32))
+
+    def _joints(self, cells: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(self._now.joints[list(cells)], dtype=torch.float64, device=self.device)
+
+    def _index(self, cells: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(list(cells), dtype=torch.long, device=self.device)
+
+    def carry_out(self, actions: Mapping[int, Vector]) -> None:
+        """A control step of these cells. Physics knows none that wait: the others are put back after it."""
+        cells = sorted(actions)
+        with self._others_kept(cells):
+            self._send(cells, np.stack([actions[cell] for cell in cells]))
+            for _ in range(round(PHYSICS_RATE_HZ / self._rate_hz)):
+                self._physics.step()
+                self._remember(cells)
+            self._now = self._physics.read()
+            impulses = self._physics.impulses(cells)
+        for cell, of_cell in zip(cells, impulses, strict=True):
+            self._after_step(cell, of_cell)
+
+    @contextmanager
+    def _others_kept(self, cells: Sequence[int]) -> Generator[None]:
+        """Cells that are not named stand, move and hold afterwards as they did before."""
+        others = [cell for cell in range(self.count) if cell not in cells]
+        before = self._now.of(others)
+        yield
+        if others:
+            self._physics.put(others, before)
+            for name in ("bodies", "joints", "joint_speeds"):
+                getattr(self._now, name)[others] = getattr(before, name)
+
+    def _remember(self, cells: Sequence[int]) -> None:
+        aged = [cell for cell in cells if self._cells[cell].conditions.camera_age > 0.0]
+        if aged:
+            bodies = self._physics.read().bodies[:, :, :7]
+            for cell in aged:
+                self._cells[cell].past.remember(1.0 / PHYSICS_RATE_HZ, bodies[cell])
+
+    def _after_step(self, cell: int, impulses: Array) -> None:
+        state = self._cells[cell]
+        state.steps += 1
+        truth = self._read_truth(cell, impulses)
+        if state.move is not None and truth.time >= state.move.after:
+            if not truth.is_grasped(state.move.to.name):
+                self._move(cell, state.move.to)
+                truth = self._read_truth(cell, impulses)
+            state.move = None
+        state.truth = truth
+        state.progress = advance(state.progress, truth, state.scene)
+
+    def _move(self, cell: int, to: Placement) -> None:
+        """Somebody takes it and puts it there."""
+        number = thing_names().index(to.name)
+        self._now.bodies[cell, number] = [*_seven(pose_of(to)), *np.zeros(6)]
+        self._physics.put([cell], self._now.of([cell]))
+
+    def _read_truth(self, cell: int, impulses: Array) -> SceneTruth:
+        state, bodies = self._cells[cell], self._now.bodies[cell]
+        names = [placement.name for placement in (*state.scene.receptacles, *state.scene.objects)]
+        rows = {name: bodies[thing_names().index(name)] for name in names}
+        return SceneTruth(
+            time=state.steps / self._rate_hz,
+            poses={name: _pose(row) for name, row in rows.items()},
+            speeds={name: float(np.linalg.norm(row[7:10])) for name, row in rows.items()},
+            contacts=touching_pairs(impulses, self._watched),
+            tcp_pose=_pose(bodies[self._hand]),
+            commanded_tcp_pose=_pose(self._targets.pose[cell].cpu().numpy()),
+            gripper_width=float(self._now.joints[cell, 7:9].sum()),
+        )
+
+    # What is known of a cell
+
+    def truth(self, cell: int) -> SceneTruth:
+        """As it is after the cell's last step."""
+        truth = self._cell(cell).truth
+        assert truth is not None
+        return truth
+
+    def progress(self, cell: int) -> Progress:
+        return self._cell(cell).progress
+
+    def conditions(self, cell: int) -> Conditions:
+        return self._cell(cell).conditions
+
+    def joint_position(self, cell: int) -> Vector:
+        return self._now.joints[cell, :7].astype(np.float64)
+
+    def base_from_camera(self, cell: int, name: str) -> Pose:
+        """Where a camera really is in this episode, optical frame."""
+        state, camera = self._cell(cell), self.put_on_cameras[name]
+        pose = pose_in(state.scene, state.conditions, name, camera)
+        return pose if camera.mount == "base" else _pose(self._now.bodies[cell, self._flange]) @ pose
+
+    def _cell(self, cell: int) -> _Cell:
+        if cell not in self._cells:
+            raise SceneError(f"cell {cell} has no episode: it has to be reset first")
+        return self._cells[cell]
+
+    def draw(self, cells: Iterable[int]) -> dict[int, dict[str, Drawn]]:
+        """Pictures of these cells, as old as their conditions say.
+
+        Cell by cell, and not with ManiSkill's batched cameras: those keep light, texture and lens as they
+        were at their first picture.
+        """
+        self._physics.show()
+        return {cell: self._draw(cell) for cell in cells}
+
+    def _draw(self, cell: int) -> dict[str, Drawn]:
+        state = self._cell(cell)
+        with self._shown(cell, state.past.bodies(state.conditions.camera_age)):
+            self.scene.sub_scenes[cell].update_render()
+            cameras = {name: s.camera._render_cameras[cell] for name, s in self._sensors.items()}
+            for camera in cameras.values():
+                camera.take_picture()
+            masks = state.scene.dynamic_texture is not None
+            return {name: self._drawn(cell, camera, masks) for name, camera in cameras.items()}
+
+    def _drawn(self, cell: int, camera: sapien.render.RenderCameraComponent, masks: bool) -> Drawn:
+        things = None
+        if masks:
+            numbers = camera.get_picture("PositionSegmentation")[..., 3]
+            things = (numbers != 0) & (numbers != self._tables[cell]._objs[0].per_scene_id)
+        return Drawn(picture=np.ascontiguousarray(camera.get_picture("Color")[..., :3]), things=things)
+
+    @contextmanager
+    def _shown(self, cell: int, bodies: Array | None) -> Generator[None]:
+        """What is drawn stands so, physics does not."""
+        if bodies is None:
+            yield
+            return
+        sapien.set_log_level("error")  # it warns that physics on a GPU does not follow, as is meant
+        try:
+            _place(self._entities[cell], bodies)
+            yield
+        finally:
+            _place(self._entities[cell], self._now.bodies[cell, :, :7])
+            sapien.set_log_level("warn")
+
+
+def _place(entities: Sequence[sapien.Entity], bodies: Array) -> None:
+    for entity, row in zip(entities, bodies, strict=True):
+        entity.set_pose(sapien.Pose(row[:3], row[3:7]))
+
+
+def _seven(pose: sapien.Pose) -> Array:
+    return np.concatenate([pose.p, pose.q])
+
+
+def _pose(row: Array | Vector) -> Pose:
+    w, x, y, z = (float(value) for value in row[3:7])
+    quaternion = np.array([x, y, z, w])
+    return Pose(
+        position=np.array(row[:3], dtype=np.float64), quaternion=quaternion / np.linalg.norm(quaternion)
+    )
