@@ -16,7 +16,7 @@ from multiprocessing import get_context
 
 from report import parser, report
 
-from sim_train.evaluation.intervals import clopper_pearson
+from robot_contract.intervals import clopper_pearson
 from sim_train.libero.goal import EXPERT_SUITES
 from sim_train.libero.suite import libero_suite
 from sim_train.simulation import Episode

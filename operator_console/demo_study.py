@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from operator_console.statistics import clopper_pearson
 from operator_console.status_document import as_json
 from operator_console.trial_run import TrialOutcome, run_trial
 from robot_contract.client import OperatorClient
 from robot_contract.errors import BridgeUnavailable, StudyError
+from robot_contract.intervals import clopper_pearson
 from robot_contract.messages import BridgeStatus, SceneSetup, TrialSetup
 
 OPERATOR = "demo study"

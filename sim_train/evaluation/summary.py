@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sim_train.evaluation.intervals import clopper_pearson
+from robot_contract.intervals import clopper_pearson
 from sim_train.evaluation.outcome import Outcome
 from sim_train.evaluation.settings import Settings
 

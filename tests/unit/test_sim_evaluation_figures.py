@@ -1,4 +1,4 @@
-"""Intervals, the plan of episodes, the journal and the figures: what an evaluation says and keeps."""
+"""The plan of episodes, the journal and the figures: what an evaluation says and keeps."""
 
 import json
 from collections import Counter
@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
+from scipy.stats import binomtest
 
 from robot_bridge.scene.splits import AXES, split_names
 from robot_contract.errors import StudyError
 from sim_train.evaluation.films import Filmed, worth_seeing, write_film
-from sim_train.evaluation.intervals import clopper_pearson
 from sim_train.evaluation.journal import Journal
 from sim_train.evaluation.outcome import Outcome, from_document, to_line
 from sim_train.evaluation.page import report_page
@@ -54,43 +51,6 @@ def outcome(seed: int = 0, **fields: object) -> Outcome:
         "first_grasp": "named",
     }
     return Outcome(**(given_fields | fields))  # type: ignore[arg-type]
-
-
-# intervals
-
-
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_is_scipys_exact_one(counts: tuple[int, int]) -> None:
-    successes, episodes = counts
-    exact = binomtest(successes, episodes).proportion_ci(0.95, method="exact")
-    ours = clopper_pearson(successes, episodes)
-    assert ours.low == pytest.approx(exact.low, abs=1e-9)
-    assert ours.high == pytest.approx(exact.high, abs=1e-9)
-
-
-def test_published_intervals() -> None:
-    assert clopper_pearson(446, 500).low == pytest.approx(0.8613, abs=5e-4)
-    assert clopper_pearson(0, 30).high == pytest.approx(0.1157, abs=5e-4)
-    whole = clopper_pearson(0, 0)
-    assert (whole.low, whole.high) == (0.0, 1.0)
-
-
-@pytest.mark.parametrize("rate", [0.02, 0.5, 0.85, 0.99])
-def test_the_interval_covers_the_truth_at_least_as_often_as_it_says(rate: float) -> None:
-    n = 50
-    intervals = [clopper_pearson(k, n) for k in range(n + 1)]
-    covered = sum(
-        binom.pmf(k, n, rate) for k, found in enumerate(intervals) if found.low <= rate <= found.high
-    )
-    assert covered >= 0.95
-
-
-@pytest.mark.parametrize(
-    ("k", "n", "confidence"), [(-1, 3, 0.95), (4, 3, 0.95), (1, 3, 1.0), (1, 3, float("nan"))]
-)
-def test_impossible_counts_are_refused(k: int, n: int, confidence: float) -> None:
-    with pytest.raises(StudyError, match="expected"):
-        clopper_pearson(k, n, confidence=confidence)
 
 
 # the plan

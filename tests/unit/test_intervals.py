@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from operator_console.statistics import clopper_pearson
 from robot_contract.errors import StudyError
+from robot_contract.intervals import clopper_pearson
 
 COUNTS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -29,6 +29,11 @@ def test_covers_the_truth_as_often_as_it_says(n: int, truth: float) -> None:
         if clopper_pearson(k, n).low <= truth <= clopper_pearson(k, n).high
     )
     assert covered >= 0.95
+
+
+def test_published_intervals() -> None:
+    assert clopper_pearson(446, 500).low == pytest.approx(0.8613, abs=5e-4)
+    assert clopper_pearson(0, 30).high == pytest.approx(0.1157, abs=5e-4)
 
 
 def test_no_trials_say_nothing() -> None:
