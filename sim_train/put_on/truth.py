@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import sapien
 from mani_skill.utils.structs.actor import Actor
 
@@ -18,11 +17,12 @@ def touching(
     """Pairs that press on each other; what `owners` does not list is part of the arm."""
     pairs: set[tuple[str, str]] = set()
     for contact in contacts:
-        first, second = (owners.get(body.entity, ARM) for body in contact.bodies)
-        if first == second or contact_pair(first, second) in pairs:
+        one, other = contact.bodies
+        first, second = owners.get(one.entity, ARM), owners.get(other.entity, ARM)
+        if first == second or (pair := contact_pair(first, second)) in pairs:
             continue
-        if any(np.abs(point.impulse).max() > TOUCHING for point in contact.points):
-            pairs.add(contact_pair(first, second))
+        if any(point.impulse.dot(point.impulse) > TOUCHING**2 for point in contact.points):
+            pairs.add(pair)
     return frozenset(pairs)
 
 
