@@ -6,12 +6,11 @@ are found by damped Newton steps from where the joints are.
 N = cells, J = the arm's seven joints
 """
 
-from contextlib import redirect_stderr, redirect_stdout
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
-import pytorch_kinematics
+import numpy as np
 import torch
 from mani_skill.utils.geometry.rotation_conversions import (
     euler_angles_to_matrix,
@@ -22,44 +21,101 @@ from mani_skill.utils.geometry.rotation_conversions import (
 from torch import Tensor
 
 from robot_bridge.scene.protocol import MAX_TRANSLATION, OPEN_WIDTH
+from robot_contract.errors import SceneError
+from robot_contract.pose import Vector, matrix_from_quaternion, quaternion_from_rotation_vector
 from sim_train.put_on.arm import SQUEEZE, TURN
 
-_STEPS = 10
+_STEPS = 5  # a way of some centimetres is closed to a nanometre in three
 _DAMPING = 1e-6  # of the squared singular values
 _REACHED = 1e-4  # [m] and [rad], the norm of both: further off, the joints stay as they were commanded before
 
 
 class ArmKinematics:
     def __init__(self, urdf: Path, hand: str, device: torch.device) -> None:
-        with (
-            redirect_stdout(StringIO()),
-            redirect_stderr(StringIO()),
-        ):  # it complains of tags it does not need
-            chain = pytorch_kinematics.build_serial_chain_from_urdf(urdf.read_bytes(), hand)
-        self._chain = chain.to(dtype=torch.float64, device=device)
+        made = {"dtype": torch.float64, "device": device}
+        before, after = read_chain(urdf, hand)
+        self._before_J44 = torch.tensor(before, **made)
+        self._after_44 = torch.tensor(after, **made)
 
-    def jacobian(self, joints_NJ: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 6, J) of the hand in the base frame, and its (N, 4, 4) matrices."""
-        return self._chain.jacobian(joints_NJ, ret_eef_pose=True)
+    def forward(self, joints_NJ: Tensor) -> tuple[Tensor, Tensor]:
+        """The hand's (N, 4, 4) matrices in the base frame, and its (N, 6, J) Jacobian there."""
+        turns = torch.zeros(*joints_NJ.shape, 4, 4, dtype=joints_NJ.dtype, device=joints_NJ.device)
+        cos, sin = joints_NJ.cos(), joints_NJ.sin()
+        turns[..., 0, 0], turns[..., 0, 1] = cos, -sin
+        turns[..., 1, 0], turns[..., 1, 1] = sin, cos
+        turns[..., 2, 2] = turns[..., 3, 3] = 1.0
+        own = self._before_J44 @ turns
+        frames = [own[:, 0]]
+        for joint in range(1, joints_NJ.shape[1]):
+            frames.append(frames[-1] @ own[:, joint])
+        hand = frames[-1] @ self._after_44
+        stacked = torch.stack(frames, dim=1)
+        axes, origins = stacked[:, :, :3, 2], stacked[:, :, :3, 3]
+        velocities = torch.linalg.cross(axes, hand[:, None, :3, 3] - origins)
+        return hand, torch.cat([velocities, axes], dim=2).mT
 
     def hand_pose(self, joints_NJ: Tensor) -> Tensor:
         """(N, 7) position, quaternion w first."""
-        _, matrix = self.jacobian(joints_NJ)
-        return torch.cat([matrix[:, :3, 3], matrix_to_quaternion(matrix[:, :3, :3])], dim=1)
+        hand, _ = self.forward(joints_NJ)
+        return torch.cat([hand[:, :3, 3], matrix_to_quaternion(hand[:, :3, :3])], dim=1)
 
     def joints_for(self, pose_N7: Tensor, joints_NJ: Tensor) -> tuple[Tensor, Tensor]:
         """Joints near these that bring the hand to the pose, and what is left of the error, (N,)."""
         wanted, joints = quaternion_to_matrix(pose_N7[:, 3:]), joints_NJ
+        hand, jacobian = self.forward(joints)
+        error = _missing(hand, pose_N7, wanted)
         damping = _DAMPING * torch.eye(6, dtype=joints.dtype, device=joints.device)
-        for step in range(_STEPS + 1):
-            jacobian, matrix = self.jacobian(joints)
-            error = torch.cat(
-                [pose_N7[:, :3] - matrix[:, :3, 3], _turn_between(matrix[:, :3, :3], wanted)], dim=1
-            )
-            if step < _STEPS:
-                square = jacobian @ jacobian.mT + damping
-                joints = joints + (jacobian.mT @ torch.linalg.solve(square, error[:, :, None]))[:, :, 0]
+        for _ in range(_STEPS):
+            square = jacobian @ jacobian.mT + damping
+            joints = joints + (jacobian.mT @ torch.linalg.solve(square, error[:, :, None]))[:, :, 0]
+            hand, jacobian = self.forward(joints)
+            error = _missing(hand, pose_N7, wanted)
         return joints, error.norm(dim=1)
+
+
+def read_chain(urdf: Path, hand: str) -> tuple[Vector, Vector]:
+    """(J, 4, 4) where each joint stands in the frame of the one before it, and the hand in the last one's."""
+    joints = {_part(node, "child", "link"): node for node in ElementTree.parse(urdf).iterfind("joint")}
+    before: list[Vector] = []
+    offset, link = np.eye(4), hand
+    while (joint := joints.get(link)) is not None:
+        origin = _origin(joint)
+        if joint.get("type") == "fixed":
+            offset = origin @ offset
+        else:
+            if joint.get("type") != "revolute" or _part(joint, "axis", "xyz") != "0 0 1":
+                raise SceneError(f"{urdf}: joint {joint.get('name')} does not turn about its own z")
+            before.insert(0, offset)
+            offset = origin
+        link = _part(joint, "parent", "link")
+    before.insert(0, offset)
+    return np.array(before[:-1]), before[-1]
+
+
+def _part(joint: ElementTree.Element, tag: str, key: str) -> str:
+    found = joint.find(tag)
+    return "" if found is None else found.get(key, "")
+
+
+def _origin(joint: ElementTree.Element) -> Vector:
+    origin = joint.find("origin")
+    matrix = np.eye(4)
+    if origin is not None:
+        roll, pitch, yaw = (float(angle) for angle in origin.get("rpy", "0 0 0").split())
+        matrix[:3, :3] = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+        matrix[:3, 3] = [float(length) for length in origin.get("xyz", "0 0 0").split()]
+    return matrix
+
+
+def _about(axis: int, angle: float) -> Vector:
+    return matrix_from_quaternion(quaternion_from_rotation_vector(angle * np.eye(3)[axis]))
+
+
+def _missing(hand_N44: Tensor, pose_N7: Tensor, wanted_N33: Tensor) -> Tensor:
+    """(N, 6) [m, rad] from the hand to a pose, base frame."""
+    return torch.cat(
+        [pose_N7[:, :3] - hand_N44[:, :3, 3], _turn_between(hand_N44[:, :3, :3], wanted_N33)], dim=1
+    )
 
 
 def _turn_between(before_N33: Tensor, after_N33: Tensor) -> Tensor:
