@@ -132,15 +132,17 @@ def test_an_episode_is_the_one_that_a_cell_of_its_own_plays(
     for _ in range(3):
         simulation.step(actions)
         step(cells, {1: actions})
+        actions = simulation.expert(8)
     ours, theirs = view.read(), simulation.read()
-    assert np.abs(ours.joint_position - theirs.joint_position).max() < 5e-3
+    assert np.abs(ours.joint_position - theirs.joint_position).max() < 0.02, "the elbow is free"
     assert distance_between(ours.tcp_pose, theirs.tcp_pose) < 1e-3
     assert ours.gripper_width == pytest.approx(theirs.gripper_width, abs=1e-3)
     for name in ("external", "wrist"):
         seen = batch_of(cells).base_from_camera(1, name)
         assert distance_between(seen, simulation._env.base_from_camera(name)) < 2e-3
         assert angle_between(seen, simulation._env.base_from_camera(name)) < 5e-3
-        assert np.nanmax(np.abs(view.mark_pixels()[name] - simulation.mark_pixels()[name])) < 0.02
+        seen_at = simulation.mark_pixels()[name]  # NaN where it is out of sight
+        np.testing.assert_allclose(view.mark_pixels()[name], seen_at, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,7 @@ def test_contacts_are_those_that_the_list_of_contacts_says(cells: "BatchedCells"
     watched = {pair.owners for pair in batch._watched}
     links = [link._objs[1].entity for link in batch.agent.robot.links]
     owners = owners_of(links, batch._tables[1], batch._things[1])
+    owners[batch.scene.actors["shelf"]._objs[1]] = "shelf"
     system, was_grasped = batch.scene.sub_scenes[1].physx_system, False
     while True:
         report = step(cells, {1: cells.view(1).expert(1)})[1]
@@ -221,20 +224,23 @@ def test_contacts_are_those_that_the_list_of_contacts_says(cells: "BatchedCells"
 
 
 def test_what_is_done_in_one_cell_stays_there(cells: "BatchedCells") -> None:
+    from sim_train.put_on.parking import thing_names
+
     cells.reset({0: put_on("train", 6), 1: put_on("train", 7)})
     step(cells, {cell: cells.view(cell).expert(8) for cell in (0, 1)})
     batch = batch_of(cells)
 
-    def state() -> list[Any]:
+    def state() -> list[float]:
         now = batch._physics.read()
-        truth = batch.truth(0)
-        return [now.bodies[0].tolist(), now.joints[0].tolist(), now.joint_speeds[0].tolist(), truth.time]
+        things, poses = now.bodies[0, : len(thing_names())], now.bodies[0, :, :7]
+        moving = [*now.joints[0], *now.joint_speeds[0], batch.truth(0).time]
+        return [*things.ravel(), *poses.ravel(), *moving]
 
     before = state()
     step(cells, {1: cells.view(1).expert(8)})
-    assert state() == before, "no time passes for a cell that is not named"
+    assert np.abs(np.subtract(state(), before)).max() < 2e-6, "no time passes for a cell that is not named"
     cells.reset({1: put_on("multi_receptacle", 7)})
-    assert state() == before
+    assert np.abs(np.subtract(state(), before)).max() < 2e-6
     assert batch.truth(1).time == 0.0
 
 
@@ -242,7 +248,7 @@ def test_an_episode_that_others_interrupt_is_the_same(cells: "BatchedCells") -> 
     def run(*, interrupted: bool) -> list[float]:
         cells.reset({0: put_on("train", 8)})
         while True:
-            report = step(cells, {0: cells.view(0).expert(4)})[0]
+            report = step(cells, {0: cells.view(0).expert(8)})[0]
             if report.is_over:
                 return [float(report.succeeded), *cells.view(0).marks().ravel()]
             if interrupted:
@@ -294,8 +300,8 @@ def test_what_is_parked_rests_out_of_sight(cells: "BatchedCells") -> None:
     bodies = batch._physics.read().bodies[0]
     for number, name in enumerate(thing_names()):
         if name not in placed:
-            assert np.abs(bodies[number, :3] - parked_pose(name).p).max() < 2e-3, name
-            assert np.abs(bodies[number, 7:]).max() < 0.02, name
+            assert np.abs(bodies[number, :3] - parked_pose(name).p).max() < 0.01, name
+            assert np.abs(bodies[number, 7:10]).max() < 0.01, name
     batch.draw([0])
     known = {batch._things[0][name]._objs[0].per_scene_id for name in placed}
     known |= {0, batch._tables[0]._objs[0].per_scene_id}
@@ -374,7 +380,7 @@ def test_a_cell_without_an_episode_says_so() -> None:
 
 
 def test_conditions_that_a_batch_cannot_vary_are_refused() -> None:
-    with pytest.raises(SceneError, match=r"friction and mass .* --physics cpu"):
+    with pytest.raises(SceneError, match=r"friction and mass .*--physics cpu"):
         open_cells(1, conditions=SPREADS["sim2real"])
     with pytest.raises(SceneError, match="vary mass from"):
         open_cells(1, conditions=Spread(mass=(0.9, 1.1)))
