@@ -6,7 +6,7 @@ On a GPU everything is read at once and written for the cells that are meant; no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -196,7 +196,8 @@ class GpuCells:
 
 
 def _dynamic(entity: sapien.Entity) -> sapien.physx.PhysxRigidDynamicComponent:
-    return entity.find_component_by_type(sapien.physx.PhysxRigidDynamicComponent)
+    found = entity.find_component_by_type(sapien.physx.PhysxRigidDynamicComponent)
+    return cast(sapien.physx.PhysxRigidDynamicComponent, found)
 
 
 def _body(cell: CellBodies, name: str) -> sapien.physx.PhysxRigidBaseComponent:

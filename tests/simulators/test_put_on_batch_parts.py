@@ -60,6 +60,41 @@ def test_joints_are_found_for_many_arms_at_once_as_for_each_alone() -> None:
         assert float((alone[0] - found[row]).abs().max()) < 1e-9
 
 
+def test_a_lag_of_two_steps_is_closed_where_maniskill_s_single_step_ends_millimetres_off() -> None:
+    from types import SimpleNamespace
+
+    import torch
+    from mani_skill.agents.controllers.utils.kinematics import Kinematics
+    from mani_skill.utils.structs import Pose as ManiSkillPose
+
+    from sim_train.put_on.arm import PutOnPanda
+    from sim_train.put_on.batch_arm import chained
+
+    arms, joints, rng = kinematics(), around_home(200), np.random.default_rng(2)
+    ways = rng.normal(size=(2, 200, 3))
+    sent = torch.tensor(np.concatenate([*(ways / np.linalg.norm(ways, axis=2, keepdims=True))], axis=1))
+    before = arms.hand_pose(joints)
+    target = chained(chained(before, sent), sent)  # 36 mm and 0.08 rad ahead
+    theirs: Any = Kinematics.__new__(Kinematics)  # as on a GPU, but for the device
+    theirs.device, theirs.urdf_path = torch.device("cpu"), PutOnPanda.urdf_path
+    theirs.end_link, theirs.active_joint_indices = SimpleNamespace(name="panda_hand_tcp"), torch.arange(7)
+    theirs.active_ancestor_joints = [SimpleNamespace(active_index=torch.tensor([n])) for n in range(7)]
+    theirs._setup_gpu()
+    once = theirs.compute_ik(
+        pose=ManiSkillPose.create(target.float()),
+        q0=joints.float(),
+        current_pose=ManiSkillPose.create(before.float()),
+        solver_config={"type": "levenberg_marquardt", "alpha": 1.0},
+    )
+    ours, _ = arms.joints_for(target, joints)
+
+    def off(found: Any) -> float:
+        return float((arms.hand_pose(found.double()) - target)[:, :3].norm(dim=1).max())
+
+    assert 1e-3 < off(once) < 8e-3
+    assert off(ours) < 1e-7
+
+
 def test_joints_that_reach_no_pose_stay_as_they_were_commanded() -> None:
     import torch
 
