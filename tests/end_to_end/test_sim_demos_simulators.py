@@ -17,6 +17,8 @@ from sim_train.suites import suite_named
 from sim_train.vector import LocalCells, View
 from sim_train.worker_cells import WorkerCells
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # ManiSkill's dependencies warn when they are imported
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
