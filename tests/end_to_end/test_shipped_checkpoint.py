@@ -11,7 +11,7 @@ from policy_server.checkpoint import open_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpoints" / "tiny-put-on"
-START_OF_RL = ROOT / "checkpoints" / "tiny-put-on-few"  # of few demonstrations: there is something left to learn
+START_OF_RL = ROOT / "checkpoints" / "tiny-put-on-few"
 
 
 @pytest.mark.parametrize(("folder", "least", "most"), [(SHIPPED, 0.8, 1.0), (START_OF_RL, 0.5, 0.75)])
