@@ -15,6 +15,8 @@ from robot_contract.pose import Pose, Vector
 Picture = npt.NDArray[np.uint8]  # (height, width, 3), RGB
 DepthPicture = npt.NDArray[np.uint16]  # (height, width) [mm] along the optical axis; 0: not measured
 
+_PRESSED = 0.002  # [m] under zero that a closed hand may measure
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArmState:
@@ -34,6 +36,11 @@ class GripperState:
     is_moving: bool
     is_grasping: bool  # something is held with force
     fault: str | None = None
+
+
+def finger_gap(measured: float) -> float:
+    """[m] Closed fingers that press on each other measure a little under zero; all else stays as it is."""
+    return 0.0 if -_PRESSED <= measured < 0.0 else measured
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

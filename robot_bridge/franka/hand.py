@@ -13,7 +13,7 @@ import time
 
 import franky
 
-from robot_bridge.devices import GripperState
+from robot_bridge.devices import GripperState, finger_gap
 from robot_bridge.franka.patience import within
 from robot_bridge.franka.settings import HandSettings
 from robot_contract.errors import DeviceFault
@@ -60,7 +60,7 @@ class FrankaHand:
             state = self._state
             return GripperState(
                 measured_at=self._seen_at,
-                width=state.width,
+                width=finger_gap(state.width),
                 is_moving=self._began_at is not None or self._wish is not None,
                 is_grasping=state.is_grasped and self._began_at is None,
                 fault=self._fault or None,

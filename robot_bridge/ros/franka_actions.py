@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
-from robot_bridge.devices import GripperState
+from robot_bridge.devices import GripperState, finger_gap
 from robot_bridge.ros.position_hand import finger_joint
 from robot_bridge.ros.quality import NEWEST
 from robot_contract.errors import DeviceFault
@@ -52,7 +52,7 @@ class ActionHand:
                 raise DeviceFault(f"the hand is silent: no finger_joint1 on {self._state_topic}")
             return GripperState(
                 measured_at=self._heard_at,
-                width=self._width,
+                width=finger_gap(self._width),
                 is_moving=self._busy > 0,
                 is_grasping=self._is_holding and not self._busy,
                 fault=self._fault or None,

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from robot_bridge.devices import GripperState
+from robot_bridge.devices import GripperState, finger_gap
 from robot_bridge.ros.quality import COMMAND, NEWEST
 from robot_contract.errors import DeviceFault
 
@@ -45,7 +45,7 @@ class PositionHand:
             is_moving = abs(gap) > _ARRIVED and now - self._changed_at < _STANDING
             return GripperState(
                 measured_at=self._heard_at,
-                width=self._width,
+                width=finger_gap(self._width),
                 is_moving=is_moving,
                 is_grasping=gap > _HELD and not is_moving,
             )

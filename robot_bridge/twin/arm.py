@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robot_bridge.devices import ArmState, GripperState
+from robot_bridge.devices import ArmState, GripperState, finger_gap
 from robot_bridge.twin.pace import Pace
 from robot_bridge.twin.physics import Physics, Snapshot
 from robot_contract.errors import DeviceFault
@@ -82,7 +82,7 @@ class TwinGripper:
         s = received(self._physics, self._link)
         return GripperState(
             measured_at=self._pace.bridge_time(s.time),
-            width=s.width,
+            width=finger_gap(s.width),
             is_moving=s.is_moving,
             is_grasping=s.is_grasping,
             fault=s.gripper_fault,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from robot_bridge.scene.scene import Move, Scene
 from robot_bridge.scene.scene_json import scene_from_json
 from robot_bridge.scene.splits import draw_scene, split_names
 from robot_bridge.scene.success import Stage, is_success
+from robot_bridge.twin.arm import received
 from robot_bridge.twin.expert_trial import carry_out
 from robot_bridge.twin.settings import TwinSettings
 from robot_bridge.twin.world import TwinWorld
@@ -230,6 +232,14 @@ def test_a_jammed_gripper_stays_where_it_is(world: TwinWorld) -> None:
     world.faults.free_gripper()
     wait(world, 1.0)
     assert world.gripper.read().width == pytest.approx(0.03, abs=0.001)
+
+
+def test_pressed_fingers_have_no_gap(world: TwinWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*of: Any) -> Any:
+        return replace(received(*of), width=-0.00024)
+
+    monkeypatch.setattr("robot_bridge.twin.arm.received", pressed)
+    assert world.gripper.read().width == 0.0
 
 
 def test_the_gripper_takes_its_time(world: TwinWorld) -> None:
