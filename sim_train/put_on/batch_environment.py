@@ -25,6 +25,7 @@ from sim_train.put_on.cell import change_lamps, change_table_top, lamps_of, pose
 from sim_train.put_on.conditions import Conditions, Spread, draw_conditions
 from sim_train.put_on.parking import parked_pose, thing_names
 from sim_train.put_on.pictures import Drawn
+from sim_train.put_on.poses import from_row
 from sim_train.put_on.world import PHYSICS_RATE_HZ, SETTLING_STEPS, Look, joints_at_start
 
 _OPENING = environment_action(np.zeros(7), 1.0)  # the arm stands, the hand opens
@@ -193,11 +194,11 @@ class PutOnBatch(BatchWorld):
         rows = {name: bodies[thing_names().index(name)] for name in names}
         return SceneTruth(
             time=state.steps / self._rate_hz,
-            poses={name: _pose(row) for name, row in rows.items()},
+            poses={name: from_row(row) for name, row in rows.items()},
             speeds={name: float(np.linalg.norm(row[7:10])) for name, row in rows.items()},
             contacts=touching_pairs(impulses, self._watched),
-            tcp_pose=_pose(bodies[self._hand]),
-            commanded_tcp_pose=_pose(self._targets.pose[cell].cpu().numpy()),
+            tcp_pose=from_row(bodies[self._hand]),
+            commanded_tcp_pose=from_row(self._targets.pose[cell].cpu().numpy()),
             gripper_width=float(self._now.joints[cell, 7:9].sum()),
         )
 
@@ -222,7 +223,7 @@ class PutOnBatch(BatchWorld):
         """Where a camera really is in this episode, optical frame."""
         state, camera = self._cell(cell), self.put_on_cameras[name]
         pose = pose_in(state.scene, state.conditions, name, camera)
-        return pose if camera.mount == "base" else _pose(self._now.bodies[cell, self._flange]) @ pose
+        return pose if camera.mount == "base" else from_row(self._now.bodies[cell, self._flange]) @ pose
 
     def _cell(self, cell: int) -> _Cell:
         if cell not in self._cells:
@@ -277,11 +278,3 @@ def _place(entities: Sequence[sapien.Entity], bodies: Array) -> None:
 
 def _seven(pose: sapien.Pose) -> Array:
     return np.concatenate([pose.p, pose.q])
-
-
-def _pose(row: Array | Vector) -> Pose:
-    w, x, y, z = (float(value) for value in row[3:7])
-    quaternion = np.array([x, y, z, w])
-    return Pose(
-        position=np.array(row[:3], dtype=np.float64), quaternion=quaternion / np.linalg.norm(quaternion)
-    )

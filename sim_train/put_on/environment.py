@@ -27,7 +27,7 @@ from sim_train.put_on.cell import add_lamps, build_table, build_thing, lamps_of,
 from sim_train.put_on.conditions import Spread, draw_conditions
 from sim_train.put_on.past import Past
 from sim_train.put_on.pictures import Drawn
-from sim_train.put_on.poses import from_sapien
+from sim_train.put_on.poses import from_row, from_sapien
 from sim_train.put_on.truth import owners_of, touching
 from sim_train.put_on.world import (
     FAR,
@@ -224,10 +224,7 @@ class PutOnEnv(BaseEnv):
         return Pose.from_matrix(np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])).inverse()
 
     def commanded_tcp_pose(self) -> Pose:
-        raw = self.agent.controller.controllers["arm"]._target_pose.raw_pose[0].double().numpy()
-        w, x, y, z = raw[3:]
-        quaternion = np.array([x, y, z, w])
-        return Pose(position=raw[:3], quaternion=quaternion / np.linalg.norm(quaternion))
+        return from_row(self.agent.controller.controllers["arm"]._target_pose.raw_pose[0].double().numpy())
 
     def get_info(self) -> dict[str, Any]:
         if int(self._elapsed_steps[0]) == 0:  # the controllers have been reset by now
