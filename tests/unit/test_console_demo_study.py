@@ -55,13 +55,20 @@ def test_running_out_of_time_is_a_failure() -> None:
     assert "0.5 s" in outcomes[0].sentence
 
 
-def test_a_fault_is_the_systems_and_is_never_cleared() -> None:
-    async def stop(bridge: RehearsalBridge) -> None:
-        while bridge.status.mode != "RUNNING":
-            await asyncio.sleep(0.01)
-        bridge.say(mode="FAULT", why="joint 3 is over its limit")
+async def running(bridge: RehearsalBridge) -> None:
+    while bridge.status.mode != "RUNNING":
+        await asyncio.sleep(0.01)
 
-    outcomes, bridge = study(lambda bridge: None, meanwhile=stop)
+
+async def fail_running(bridge: RehearsalBridge, why: str) -> None:
+    await running(bridge)
+    bridge.say(mode="FAULT", why=why)
+
+
+def test_a_fault_is_the_systems_and_is_never_cleared() -> None:
+    outcomes, bridge = study(
+        lambda bridge: None, meanwhile=lambda bridge: fail_running(bridge, "joint 3 is over its limit")
+    )
     assert [outcome.result for outcome in outcomes] == ["system_fault", "system_fault"]
     assert "joint 3" in outcomes[0].sentence
     assert "FAULT" in outcomes[1].sentence
@@ -69,12 +76,9 @@ def test_a_fault_is_the_systems_and_is_never_cleared() -> None:
 
 
 def test_a_reflex_of_the_simulated_arm_is_a_failure_and_the_study_goes_on() -> None:
-    async def collide(bridge: RehearsalBridge) -> None:
-        while bridge.status.mode != "RUNNING":
-            await asyncio.sleep(0.01)
-        bridge.say(mode="FAULT", why="the arm reports cartesian_reflex")
-
-    outcomes, bridge = study(lambda bridge: None, meanwhile=collide)
+    outcomes, bridge = study(
+        lambda bridge: None, meanwhile=lambda bridge: fail_running(bridge, "the arm reports cartesian_reflex")
+    )
     assert [outcome.result for outcome in outcomes] == ["failure", "failure"]
     assert "cartesian_reflex" in outcomes[0].sentence
     assert "0.5 s" in outcomes[1].sentence
@@ -91,8 +95,7 @@ def test_a_reflex_of_a_robot_is_cleared_by_a_person_alone() -> None:
 
 async def hold_still(bridge: RehearsalBridge, times: int) -> None:
     for _ in range(times):
-        while bridge.status.mode != "RUNNING":
-            await asyncio.sleep(0.01)
+        await running(bridge)
         await asyncio.sleep(0.2)
         bridge.say(mode="HOLDING", why="the policy server does not answer")
 
