@@ -17,13 +17,13 @@ from robot_contract.errors import SceneError
 from robot_contract.pose import Pose, Vector
 from sim_train.put_on.arm import environment_action
 from sim_train.put_on.batch_contacts import touching_pairs
-from sim_train.put_on.batch_past import BodyPast
 from sim_train.put_on.batch_physics import Array
 from sim_train.put_on.batch_world import BatchWorld, Physics
 from sim_train.put_on.cameras import PutOnCamera, pose_in, sapien_camera_pose
 from sim_train.put_on.cell import change_lamps, change_table_top, lamps_of, pose_of
 from sim_train.put_on.conditions import Conditions, Spread, draw_conditions
 from sim_train.put_on.parking import parked_pose, thing_names
+from sim_train.put_on.past import Memory
 from sim_train.put_on.pictures import Drawn
 from sim_train.put_on.poses import from_row
 from sim_train.put_on.world import PHYSICS_RATE_HZ, SETTLING_STEPS, Look, joints_at_start
@@ -51,7 +51,7 @@ class _Cell:
         self.progress = Progress()
         self.steps = 0  # of control
         self.move: Move | None = scene.move  # until it has been
-        self.past = BodyPast()
+        self.past: Memory[Array] = Memory()  # of (bodies, 7)
         self.truth: SceneTruth | None = None
 
 
@@ -241,7 +241,7 @@ class PutOnBatch(BatchWorld):
 
     def _draw(self, cell: int) -> dict[str, Drawn]:
         state = self._cell(cell)
-        with self._shown(cell, state.past.bodies(state.conditions.camera_age)):
+        with self._shown(cell, state.past.then(state.conditions.camera_age)):
             self.scene.sub_scenes[cell].update_render()
             cameras = {name: s.camera._render_cameras[cell] for name, s in self._sensors.items()}
             for camera in cameras.values():

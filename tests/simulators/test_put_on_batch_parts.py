@@ -180,18 +180,18 @@ def test_pairs_are_named_as_contacts_are_and_read_by_their_numbers() -> None:
 
 
 def test_the_past_is_remembered_for_a_while() -> None:
-    from sim_train.put_on.batch_past import BodyPast
+    from sim_train.put_on.past import Memory
 
-    past = BodyPast()
-    assert past.bodies(0.1) is None
+    past: Memory[Any] = Memory()
+    assert past.then(0.1) is None
     for number in range(60):
         past.remember(0.01, np.full((2, 7), number, dtype=np.float32))
-    assert past.bodies(0.0) is None
+    assert past.then(0.0) is None
     for age, number in ((0.05, 54), (0.1, 49)):
-        found = past.bodies(age)
+        found = past.then(age)
         assert found is not None
         assert found[0, 0] == number
-    oldest = past.bodies(5.0)
+    oldest = past.then(5.0)
     assert oldest is not None
     assert oldest[0, 0] in {39, 40}, "a fifth of a second is kept"
 
